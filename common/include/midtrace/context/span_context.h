@@ -1,0 +1,28 @@
+// SpanContext: the part of a span that others may refer to: ids, flags, tracestate.
+//
+// A value of 40 bytes. It is valid for unsampled spans too, because their ids are what goes on the wire.
+// `remote` says that it was extracted from a carrier. Copying touches no shared memory unless there is a
+// tracestate. Source: OpenTelemetry Trace API, SpanContext.
+#pragma once
+
+#include <midtrace/context/ids.h>
+#include <midtrace/context/trace_state.h>
+
+namespace midtrace {
+inline namespace v1 {
+
+struct SpanContext {
+  TraceId trace_id;
+  SpanId span_id;
+  TraceFlags flags;
+  bool remote = false;
+  TraceState trace_state;
+
+  bool valid() const noexcept { return trace_id.valid() && span_id.valid(); }
+  bool sampled() const noexcept { return flags.sampled(); }
+
+  friend bool operator==(const SpanContext&, const SpanContext&) noexcept = default;
+};
+
+}  // namespace v1
+}  // namespace midtrace

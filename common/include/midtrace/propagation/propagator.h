@@ -1,0 +1,78 @@
+// The propagator seam, and the propagator that all modules use.
+//
+// `inject` writes the context's fields; `extract` reads them into a context. Extraction failures never throw
+// and never clear what `into` already holds: they are counted by cause and the fields count as absent. An
+// extracted SpanContext is remote. Propagators are immutable and may be called from any thread. Source:
+// OpenTelemetry Context, Propagators API; conventions 7.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include <midtrace/context/context.h>
+#include <midtrace/propagation/carrier.h>
+
+namespace midtrace {
+inline namespace v1 {
+
+class Propagator {
+ public:
+  virtual ~Propagator() = default;
+  virtual void inject(const Context& context, CarrierWriter& carrier) const noexcept = 0;
+  virtual void extract(const CarrierReader& carrier, Context& into) const noexcept = 0;
+  // The field names that inject may set; static storage.
+  virtual std::span<const std::string_view> fields() const noexcept = 0;
+};
+
+// `traceparent` and `tracestate`. Source: W3C Trace Context Level 2; conventions 7.1 and 7.2.
+class TraceContextPropagator final : public Propagator {
+ public:
+  void inject(const Context& context, CarrierWriter& carrier) const noexcept override;
+  void extract(const CarrierReader& carrier, Context& into) const noexcept override;
+  std::span<const std::string_view> fields() const noexcept override;
+};
+
+// `baggage`. Source: W3C Baggage; conventions 7.3.
+class BaggagePropagator final : public Propagator {
+ public:
+  void inject(const Context& context, CarrierWriter& carrier) const noexcept override;
+  void extract(const CarrierReader& carrier, Context& into) const noexcept override;
+  std::span<const std::string_view> fields() const noexcept override;
+};
+
+// Several propagators in order.
+class CompositePropagator final : public Propagator {
+ public:
+  explicit CompositePropagator(std::vector<std::shared_ptr<const Propagator>> parts);
+  void inject(const Context& context, CarrierWriter& carrier) const noexcept override;
+  void extract(const CarrierReader& carrier, Context& into) const noexcept override;
+  std::span<const std::string_view> fields() const noexcept override;
+
+ private:
+  std::vector<std::shared_ptr<const Propagator>> parts_;
+  std::vector<std::string_view> fields_;
+};
+
+// The propagator in use: what setup() chose, `tracecontext,baggage` before that. Valid for the life of the
+// process.
+const Propagator& propagator() noexcept;
+// Replaces it, for applications that do not call setup(). The replaced one is kept alive, because another
+// thread may be using it. Any thread.
+void set_propagator(std::shared_ptr<const Propagator> replacement) noexcept;
+
+// A propagator by the names of OTEL_PROPAGATORS (conventions 8): `tracecontext`, `baggage`, `none`,
+// comma-separated. Unknown names are passed to `unknown` and ignored; duplicates count once.
+std::shared_ptr<const Propagator> make_propagator(std::string_view names,
+                                                  FunctionRef<void(std::string_view name)> unknown);
+
+// W3C traceparent as text, for callers that have no carrier: always 55 characters.
+inline constexpr std::size_t traceparent_length = 55;
+void write_traceparent(const SpanContext& context, char (&out)[traceparent_length]) noexcept;
+// Ids and flags of a traceparent header value (no tracestate) as a remote context, or an invalid one. Never throws.
+SpanContext parse_traceparent(std::string_view header) noexcept;
+
+}  // namespace v1
+}  // namespace midtrace

@@ -1,0 +1,64 @@
+// Counters: what tracing did and what it could not do, for the whole process.
+//
+// Counting is one relaxed add on memory of the calling thread where it is frequent, on shared memory where it
+// is rare. A snapshot is not atomic over all fields, but every field only grows. Any thread.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace midtrace {
+inline namespace v1 {
+
+enum class Counter : std::uint8_t {
+  spans_started,           // every span, sampled or not
+  spans_sampled,           // those that record
+  spans_finished,          // handed to the collector
+  spans_exported,          // accepted by every exporter
+  dropped_queue_full,      // the thread's ring had no room
+  dropped_no_record,       // the byte budget for records was used up
+  dropped_export_failed,   // an exporter gave up
+  dropped_after_shutdown,  // finished when nobody collects any more
+  dropped_by_fork,         // started before a fork and finished in the child
+  truncated_values,        // a string was cut
+  dropped_attributes,      // over a limit
+  dropped_events,
+  dropped_links,
+  extract_malformed_traceparent,
+  extract_duplicate_traceparent,
+  extract_malformed_tracestate,
+  extract_malformed_baggage,
+  baggage_members_dropped,  // over a limit, on inject or extract
+  injection_skipped,        // a module sent the message without context, because it did not fit
+  scopes_ended_out_of_order,
+  scopes_ended_elsewhere,  // on another thread
+  scopes_too_deep,
+  hook_failures,    // a user's hook threw
+  operations_lost,  // an asynchronous operation was overtaken or never completed
+  invalid_configuration,
+  count_  // how many there are; not a counter
+};
+
+// The counter's name as it is printed, e.g. `dropped_queue_full`.
+std::string_view counter_name(Counter counter) noexcept;
+
+struct Counters {
+  std::array<std::uint64_t, static_cast<std::size_t>(Counter::count_)> values{};
+
+  std::uint64_t operator[](Counter counter) const noexcept {
+    return values[static_cast<std::size_t>(counter)];
+  }
+  // Spans that recorded and will not be exported, for whatever reason.
+  std::uint64_t dropped_spans() const noexcept;
+};
+
+// The process's counters, from the active backend and the modules.
+Counters counters() noexcept;
+
+// Adds to a counter that is not on a hot path. Modules and propagators use it.
+void count(Counter counter, std::uint64_t amount = 1) noexcept;
+
+}  // namespace v1
+}  // namespace midtrace

@@ -1,0 +1,393 @@
+#include "collector.h"
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <new>
+
+#include <midtrace/trace/counters.h>
+#include <midtrace/trace/instrumentation.h>
+
+#include "fork.h"
+#include "record_pool.h"
+#include "thread_block.h"
+#include "ticks.h"
+
+namespace midtrace {
+inline namespace v1 {
+
+namespace {
+
+using SteadyClock = std::chrono::steady_clock;
+
+// A thread that waits in flush(), on its own stack.
+struct FlushCall {
+  SteadyClock::time_point deadline;
+  FlushCall* next = nullptr;
+  bool begun = false;  // what it waits for was in the queues when the collector began to drain them
+  bool done = false;
+  bool complete = false;
+};
+
+// One life of the collector: from configure, or from the first span after a fork, to shutdown.
+struct Run {
+  explicit Run(CollectorOptions chosen) : options(std::move(chosen)), generation(fork_generation()) {
+    sem_init(&wake, 0, 0);
+    pending.reserve(options.batch.export_batch_size);
+    views.reserve(options.batch.export_batch_size);
+  }
+
+  CollectorOptions options;
+  const std::uint32_t generation;
+  sem_t wake;
+  std::atomic<bool> wake_pending{false};
+  std::atomic<bool> stop{false};
+
+  std::mutex mutex;
+  std::condition_variable changed;
+  FlushCall* flush_calls = nullptr;  // the next four are guarded by `mutex`
+  SteadyClock::time_point stop_deadline{};
+  bool stopped = false;
+  bool complete = false;  // once stopped: everything was exported
+
+  bool abandoned =
+      false;  // guarded by `Runs::consumer`: shut down without it, so the queues are not its any more
+
+  // The collector thread's own.
+  std::vector<SpanRecord*> pending;
+  std::vector<SpanView> views;
+  bool all_exported = true;  // since the last flush
+  SteadyClock::time_point last_export = SteadyClock::now();
+};
+
+// Runs that ended are kept, because another thread may still be looking at one; they hold no exporters.
+struct Runs {
+  SpinLock control;
+  SpinLock starting;  // in a forked child
+  SpinLock consumer;  // whoever takes from the queues
+  std::atomic<Run*> current{nullptr};
+  std::vector<std::shared_ptr<Run>>* kept = nullptr;
+};
+constinit Runs runs;
+
+SteadyClock::time_point deadline_after(std::chrono::milliseconds timeout) noexcept {
+  constexpr std::chrono::milliseconds longest = std::chrono::hours(24 * 365);
+  return SteadyClock::now() + std::clamp(timeout, std::chrono::milliseconds(0), longest);
+}
+
+void wake_up(Run& run) noexcept {
+  if (!run.wake_pending.exchange(true, std::memory_order_acq_rel)) sem_post(&run.wake);
+}
+
+void export_pending(Run& run) noexcept {
+  if (run.pending.empty()) return;
+  refresh_anchor();
+  Clock* clock = run.options.clock.get();
+  run.views.clear();
+  for (const SpanRecord* record : run.pending) {
+    const std::int64_t start =
+        clock != nullptr ? clock->to_unix_nanos(record->start_tick) : ticks_to_unix_nanos(record->start_tick);
+    const std::int64_t end =
+        clock != nullptr ? clock->to_unix_nanos(record->end_tick) : ticks_to_unix_nanos(record->end_tick);
+    run.views.emplace_back(*record, start, std::max(start, end));
+  }
+  const ExportBatch batch{run.options.resource, run.views, deadline_after(run.options.batch.export_timeout)};
+  bool exported = true;
+  for (const auto& exporter : run.options.exporters) {
+    if (exporter->export_batch(batch) != ExportResult::success) exported = false;
+  }
+  count(exported ? Counter::spans_exported : Counter::dropped_export_failed, run.pending.size());
+  if (!exported) run.all_exported = false;
+  for (SpanRecord* record : run.pending)
+    give_back_record(record);
+  run.pending.clear();
+  run.last_export = SteadyClock::now();
+}
+
+// At most as many records as a batch still takes; returns how many left the queue. None when the run was
+// abandoned.
+std::size_t take_from(Ring& ring, Run& run, std::size_t most) noexcept {
+  std::lock_guard guard(runs.consumer);
+  if (run.abandoned) return 0;
+  std::size_t taken = 0;
+  while (taken < most && run.pending.size() < run.options.batch.export_batch_size) {
+    SpanRecord* record = ring.pop();
+    if (record == nullptr) break;
+    ++taken;
+    if (record->context.sampled()) {
+      run.pending.push_back(record);
+    } else {
+      give_back_record(record);
+    }
+  }
+  return taken;
+}
+
+// Everything that was pushed before now. Full batches go out on the way.
+void drain(Run& run) noexcept {
+  for (std::size_t i = 0; i < lease_count(); ++i) {
+    Ring& ring = lease_at(i).ring;
+    std::size_t left = ring.pushed() - ring.popped();
+    while (left > 0) {
+      const std::size_t taken = take_from(ring, run, left);
+      if (taken == 0) break;
+      left -= taken;
+      if (run.pending.size() >= run.options.batch.export_batch_size) export_pending(run);
+    }
+  }
+}
+
+// What reached the queues when nobody collected any more.
+void discard_queued() noexcept {
+  std::lock_guard guard(runs.consumer);
+  std::uint64_t discarded = 0;
+  for (std::size_t i = 0; i < lease_count(); ++i) {
+    while (SpanRecord* record = lease_at(i).ring.pop()) {
+      discarded += record->context.sampled() ? 1 : 0;
+      give_back_record(record);
+    }
+  }
+  if (discarded != 0) count(Counter::dropped_after_shutdown, discarded);
+}
+
+// Exports all there is, and tells those who wait for it whether everything since the last time went well.
+bool export_everything(Run& run, SteadyClock::time_point deadline) noexcept {
+  {
+    std::lock_guard guard(run.mutex);
+    for (FlushCall* call = run.flush_calls; call != nullptr; call = call->next) {
+      call->begun = true;
+      deadline = std::max(deadline, call->deadline);
+    }
+  }
+  drain(run);
+  export_pending(run);
+  for (const auto& exporter : run.options.exporters) {
+    if (!exporter->flush(deadline)) run.all_exported = false;
+  }
+  std::lock_guard guard(run.mutex);
+  const bool complete = std::exchange(run.all_exported, true);
+  for (FlushCall* call = run.flush_calls; call != nullptr; call = call->next) {
+    if (!call->begun || call->done) continue;
+    call->done = true;
+    call->complete = complete;
+  }
+  run.changed.notify_all();
+  return complete;
+}
+
+bool is_flush_wanted(Run& run) noexcept {
+  std::lock_guard guard(run.mutex);
+  for (const FlushCall* call = run.flush_calls; call != nullptr; call = call->next) {
+    if (!call->done) return true;
+  }
+  return false;
+}
+
+void wait(Run& run) noexcept {
+  const auto due = run.last_export + run.options.batch.schedule_delay;
+  const auto nanos = std::chrono::duration_cast<std::chrono::nanoseconds>(due.time_since_epoch()).count();
+  const timespec until{static_cast<time_t>(nanos / 1000000000), static_cast<long>(nanos % 1000000000)};
+  sem_clockwait(&run.wake, CLOCK_MONOTONIC, &until);
+  run.wake_pending.store(false, std::memory_order_release);
+}
+
+bool collect(Run& run) noexcept {
+  const ActivationToken quiet = push_context(suppressed(Context{}), nullptr);
+  while (!run.stop.load(std::memory_order_acquire)) {
+    wait(run);
+    if (run.stop.load(std::memory_order_acquire)) break;
+    drain(run);
+    if (SteadyClock::now() - run.last_export >= run.options.batch.schedule_delay) {
+      export_pending(run);
+      run.last_export = SteadyClock::now();
+    }
+    if (is_flush_wanted(run)) export_everything(run, SteadyClock::time_point());
+  }
+  SteadyClock::time_point deadline;
+  {
+    std::lock_guard guard(run.mutex);
+    deadline = run.stop_deadline;
+  }
+  const bool complete = export_everything(run, deadline);
+  for (const auto& exporter : run.options.exporters)
+    exporter->shutdown(deadline);
+  run.options.exporters.clear();
+  pop_context(quiet);
+  return complete;
+}
+
+void* thread_main(void* argument) noexcept {
+  pthread_setname_np(pthread_self(), "midtrace");
+  std::unique_ptr<std::shared_ptr<Run>> held(static_cast<std::shared_ptr<Run>*>(argument));
+  Run& run = **held;
+  const bool complete = collect(run);
+  std::lock_guard guard(run.mutex);
+  run.stopped = true;
+  run.complete = complete;
+  run.changed.notify_all();
+  return nullptr;
+}
+
+bool start_thread(const std::shared_ptr<Run>& run) noexcept {
+  auto* argument = new (std::nothrow) std::shared_ptr<Run>(run);
+  if (argument == nullptr) return false;
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  pthread_t thread;
+  const int failure = pthread_create(&thread, &attributes, thread_main, argument);
+  pthread_attr_destroy(&attributes);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (failure != 0) {
+    delete argument;
+    return false;
+  }
+  return true;
+}
+
+// Keeps `run` for ever and makes it the current one.
+bool begin(std::shared_ptr<Run> run) {
+  {
+    std::lock_guard guard(runs.control);
+    if (runs.kept == nullptr) runs.kept = new std::vector<std::shared_ptr<Run>>;
+    runs.kept->push_back(run);
+  }
+  if (!start_thread(run)) return false;
+  runs.current.store(run.get(), std::memory_order_release);
+  return true;
+}
+
+// The first finished span in a forked child: the same configuration, a thread of its own.
+Run* begin_in_child(Run* inherited) noexcept {
+  try {
+    for (const auto& exporter : inherited->options.exporters)
+      exporter->after_fork();
+    auto run = std::make_shared<Run>(inherited->options);
+    if (begin(run)) return run.get();
+  } catch (...) {  // no memory
+  }
+  runs.current.store(nullptr, std::memory_order_release);
+  report(
+      Severity::error, "collector.child",
+      "Tracing is off in this forked process: its collector thread could not be started. Raise the limit on "
+      "threads or memory.");
+  return nullptr;
+}
+
+Run* current_run() noexcept {
+  Run* run = runs.current.load(std::memory_order_acquire);
+  if (run == nullptr || run->generation == fork_generation()) [[likely]]
+    return run;
+  std::lock_guard guard(runs.starting);
+  run = runs.current.load(std::memory_order_acquire);
+  if (run == nullptr || run->generation == fork_generation()) return run;
+  return begin_in_child(run);
+}
+
+}  // namespace
+
+bool Collector::configure(CollectorOptions options) {
+  detect_tick_source();
+  discard_queued();
+  return begin(std::make_shared<Run>(std::move(options)));
+}
+
+void Collector::wake() noexcept {
+  Run* run = runs.current.load(std::memory_order_acquire);
+  if (run == nullptr || run->generation != fork_generation()) return;
+  if (!run->wake_pending.load(std::memory_order_relaxed)) wake_up(*run);
+}
+
+void Collector::submit(SpanRecord* record) noexcept {
+  if (record->fork_generation != fork_generation()) [[unlikely]] {
+    count(Counter::dropped_by_fork);
+    give_back_record(record);
+    return;
+  }
+  Run* run = current_run();
+  if (run == nullptr) [[unlikely]] {
+    count(Counter::dropped_after_shutdown);
+    give_back_record(record);
+    return;
+  }
+  ThreadBlock* block = this_thread_block();
+  bool crossed_half = false;
+  const bool pushed = push_finished(record, crossed_half);
+  if (crossed_half && !run->wake_pending.load(std::memory_order_relaxed)) wake_up(*run);
+  if (block != nullptr) [[likely]] {
+    HotCounters::bump(pushed ? block->counters.finished : block->counters.dropped_queue_full);
+  } else {
+    HotCounters& shared = shared_hot_counters();
+    (pushed ? shared.finished : shared.dropped_queue_full).fetch_add(1, std::memory_order_relaxed);
+  }
+  if (!pushed) [[unlikely]]
+    give_back_unsent(record);
+}
+
+bool Collector::flush(std::chrono::milliseconds timeout) noexcept {
+  Run* run = runs.current.load(std::memory_order_acquire);
+  // Nothing was finished in this process yet.
+  if (run == nullptr || run->generation != fork_generation()) return true;
+  FlushCall call;
+  call.deadline = deadline_after(timeout);
+  std::unique_lock lock(run->mutex);
+  call.next = run->flush_calls;
+  run->flush_calls = &call;
+  run->wake_pending.store(true, std::memory_order_relaxed);
+  sem_post(&run->wake);
+  run->changed.wait_until(lock, call.deadline, [&] { return call.done || run->stopped; });
+  FlushCall** place = &run->flush_calls;
+  while (*place != &call)
+    place = &(*place)->next;
+  *place = call.next;
+  return call.complete;
+}
+
+bool Collector::shutdown(std::chrono::milliseconds timeout) noexcept {
+  // From here on spans that end are counted drops, so that none is left in a queue.
+  Run* run = runs.current.exchange(nullptr, std::memory_order_acq_rel);
+  if (run == nullptr || run->generation != fork_generation()) return true;
+  bool complete = false;
+  {
+    std::unique_lock lock(run->mutex);
+    run->stop_deadline = deadline_after(timeout);
+    run->stop.store(true, std::memory_order_release);
+    sem_post(&run->wake);
+    run->changed.wait_until(lock, run->stop_deadline, [&] { return run->stopped; });
+    complete = run->stopped && run->complete;
+    if (!run->stopped) {
+      std::lock_guard guard(runs.consumer);
+      run->abandoned = true;
+    }
+  }
+  discard_queued();
+  if (!complete) {
+    report(Severity::warning, "collector.incomplete",
+           "Tracing was shut down before all spans were exported; those that remained are lost. Raise the "
+           "shutdown "
+           "timeout or repair the exporter's destination.");
+  }
+  return complete;
+}
+
+void Collector::before_fork() noexcept {
+  runs.starting.lock();
+  runs.control.lock();
+}
+void Collector::after_fork(bool child) noexcept {
+  runs.control.unlock();
+  runs.starting.unlock();
+  // The parent's collector may have held it; in the child there is none.
+  if (child) runs.consumer.unlock();
+}
+
+}  // namespace v1
+}  // namespace midtrace

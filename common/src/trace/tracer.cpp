@@ -1,0 +1,135 @@
+#include <midtrace/trace/tracer.h>
+
+#include <mutex>
+#include <string>
+
+#include <midtrace/trace/backend.h>
+
+#include "fork.h"
+#include "native_backend.h"
+#include "record.h"
+#include "record_pool.h"
+#include "scopes.h"
+#include "thread_block.h"
+
+namespace midtrace {
+inline namespace v1 {
+
+namespace {
+
+constinit const InstrumentationScope unnamed{};
+
+// Starts through the native backend directly, or through the seam. `backend` is which; true when the span
+// records.
+[[gnu::always_inline]] inline bool begin(const InstrumentationScope* scope, std::string_view name,
+                                         const StartOptions& options, SpanContext& context, Lineage& lineage,
+                                         Backend*& backend, std::uint64_t& word) noexcept {
+  backend = &active_backend();
+  NativeBackend& native = NativeBackend::instance();
+  if (backend == &native) [[likely]]
+    return native.begin(name, options, context, lineage);
+  Started started = backend->start({name, options.kind, options.parent, options.links, options.attributes,
+                                    options.start_tick, scope, options.module_link_limit});
+  context = std::move(started.context);
+  lineage = {started.parent_span_id, started.start_tick, started.attributes, started.parent_remote};
+  word = started.word;
+  return started.recording;
+}
+
+}  // namespace
+
+Tracer Tracer::get(std::string_view name, std::string_view version, std::string_view schema_url) noexcept {
+  try {
+    KnownScopes& scopes = known_scopes();
+    std::lock_guard guard(scopes.mutex);
+    for (const KeptScope& kept : scopes.kept) {
+      if (kept.name == name && kept.version == version && kept.schema_url == schema_url)
+        return Tracer(&kept.scope);
+    }
+    KeptScope& kept = scopes.kept.emplace_back(
+        KeptScope{std::string(name), std::string(version), std::string(schema_url), {}});
+    kept.scope = {kept.name, kept.version, kept.schema_url};
+    return Tracer(&kept.scope);
+  } catch (...) {  // no memory
+    return Tracer(&unnamed);
+  }
+}
+
+Span Tracer::start(std::string_view name, const StartOptions& options) const noexcept {
+  Span span;
+  Lineage lineage;
+  Backend* backend;
+  if (begin(scope_, name, options, span.context_, lineage, backend, span.word_)) {
+    open_record(span, lineage, fork_generation(), name, options, *backend);
+  }
+  return span;
+}
+
+PendingSpan Tracer::start_pending(std::string_view name, const StartOptions& options) const noexcept {
+  PendingSpan pending;
+  Lineage lineage;
+  Backend* backend;
+  if (begin(scope_, name, options, pending.context_, lineage, backend, pending.word_)) {
+    pending.parent_span_id_ = lineage.parent_span_id;
+    pending.parent_remote_ = lineage.parent_remote;
+    pending.start_tick_ = lineage.start_tick;
+    pending.backend_ = backend;
+    pending.fork_generation_ = fork_generation();
+  }
+  return pending;
+}
+
+Span Tracer::resume(PendingSpan&& pending, std::string_view name,
+                    const StartOptions& options) const noexcept {
+  Span span;
+  span.context_ = std::move(pending.context_);
+  span.word_ = pending.word_;
+  if (Backend* backend = std::exchange(pending.backend_, nullptr); backend != nullptr) {
+    const Lineage lineage{pending.parent_span_id_, pending.start_tick_, {}, pending.parent_remote_};
+    open_record(span, lineage, pending.fork_generation_, name, options, *backend);
+  }
+  return span;
+}
+
+// Gives a span that records its record; without memory the span is discarded and counted.
+void Tracer::open_record(Span& span, const Lineage& lineage, std::uint32_t generation, std::string_view name,
+                         const StartOptions& options, Backend& backend) const noexcept {
+  SpanRecord* record = take_record();
+  if (record == nullptr) [[unlikely]] {
+    if (ThreadBlock* block = this_thread_block(); block != nullptr) {
+      HotCounters::bump(block->counters.dropped_no_record);
+    } else {
+      shared_hot_counters().dropped_no_record.fetch_add(1, std::memory_order_relaxed);
+    }
+    backend.discard(nullptr, span.word_);
+    return;
+  }
+  const SpanLimits& limits = pool_limits();
+  record->context = span.context_;
+  record->parent_span_id = lineage.parent_span_id;
+  record->parent_remote = lineage.parent_remote;
+  record->start_tick = lineage.start_tick;
+  record->scope = scope_;
+  record->kind = options.kind;
+  record->limits = &limits;
+  record->link_limit = options.module_link_limit ? limits.module_link_count : limits.link_count;
+  record->fork_generation = generation;
+  begin_record(*record, name);
+  for (const Attribute& attribute : options.attributes)
+    record_attribute(*record, attribute.key, attribute.value);
+  for (const Attribute& attribute : lineage.sampler_attributes) {
+    record_attribute(*record, attribute.key, attribute.value);
+  }
+  for (const Link& link : options.links)
+    record_link(*record, link);
+  span.record_ = record;
+  span.backend_ = &backend;
+}
+
+std::uint64_t current_tick() noexcept { return NativeBackend::instance().tick(); }
+std::int64_t tick_to_unix_nanos(std::uint64_t tick) noexcept {
+  return NativeBackend::instance().unix_nanos(tick);
+}
+
+}  // namespace v1
+}  // namespace midtrace

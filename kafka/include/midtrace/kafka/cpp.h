@@ -1,0 +1,146 @@
+// The same calls for librdkafka's C++ API, over the same implementation.
+//
+// A program needs librdkafka++ for them; everything else of this module needs librdkafka only.
+#pragma once
+
+#include <librdkafka/rdkafkacpp.h>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <midtrace/kafka/consumer.h>
+#include <midtrace/kafka/instrument.h>
+#include <midtrace/kafka/process.h>
+#include <midtrace/kafka/producer.h>
+
+namespace midtrace {
+inline namespace v1 {
+namespace kafka {
+
+// A global configuration (RdKafka::Conf::CONF_GLOBAL); anything else returns false.
+inline bool instrument(RdKafka::Conf& conf, Options options = {}) noexcept {
+  return instrument(conf.c_ptr_global(), std::move(options));
+}
+
+namespace detail {
+
+template <>
+struct MessageApi<RdKafka::Message> {
+  static void destroy(RdKafka::Message* message) noexcept { delete message; }
+};
+
+template <class Produce>
+RdKafka::ErrorCode produce_traced(RdKafka::Producer& producer, const RefusedMessage& message,
+                                  Produce&& produce) {
+  const std::shared_ptr<Client> client = find_producer(producer.c_ptr());
+  SendCall call(client);
+  const RdKafka::ErrorCode error = produce();
+  if (error != RdKafka::ERR_NO_ERROR) call.failed(static_cast<rd_kafka_resp_err_t>(error), message);
+  return error;
+}
+
+inline std::string_view topic_name(RdKafka::Topic* topic) noexcept {
+  return topic != nullptr ? std::string_view(rd_kafka_topic_name(topic->c_ptr())) : std::string_view();
+}
+
+}  // namespace detail
+
+// RdKafka::Producer::produce() in its five forms; see Producer for what they add.
+inline RdKafka::ErrorCode produce(RdKafka::Producer& producer, RdKafka::Topic* topic, std::int32_t partition,
+                                  int msgflags, void* payload, std::size_t length, const std::string* key,
+                                  void* msg_opaque) {
+  return detail::produce_traced(
+      producer,
+      {detail::topic_name(topic), partition, payload, length, key != nullptr ? key->data() : nullptr,
+       key != nullptr ? key->size() : 0},
+      [&] { return producer.produce(topic, partition, msgflags, payload, length, key, msg_opaque); });
+}
+
+inline RdKafka::ErrorCode produce(RdKafka::Producer& producer, RdKafka::Topic* topic, std::int32_t partition,
+                                  int msgflags, void* payload, std::size_t length, const void* key,
+                                  std::size_t key_length, void* msg_opaque) {
+  return detail::produce_traced(
+      producer, {detail::topic_name(topic), partition, payload, length, key, key_length}, [&] {
+        return producer.produce(topic, partition, msgflags, payload, length, key, key_length, msg_opaque);
+      });
+}
+
+inline RdKafka::ErrorCode produce(RdKafka::Producer& producer, const std::string& topic,
+                                  std::int32_t partition, int msgflags, void* payload, std::size_t length,
+                                  const void* key, std::size_t key_length, std::int64_t timestamp,
+                                  void* msg_opaque) {
+  return detail::produce_traced(producer, {topic, partition, payload, length, key, key_length}, [&] {
+    return producer.produce(topic, partition, msgflags, payload, length, key, key_length, timestamp,
+                            msg_opaque);
+  });
+}
+
+// Takes the headers over when it succeeds, as librdkafka does.
+inline RdKafka::ErrorCode produce(RdKafka::Producer& producer, const std::string& topic,
+                                  std::int32_t partition, int msgflags, void* payload, std::size_t length,
+                                  const void* key, std::size_t key_length, std::int64_t timestamp,
+                                  RdKafka::Headers* headers, void* msg_opaque) {
+  return detail::produce_traced(producer, {topic, partition, payload, length, key, key_length}, [&] {
+    return producer.produce(topic, partition, msgflags, payload, length, key, key_length, timestamp, headers,
+                            msg_opaque);
+  });
+}
+
+inline RdKafka::ErrorCode produce(RdKafka::Producer& producer, RdKafka::Topic* topic, std::int32_t partition,
+                                  const std::vector<char>* payload, const std::vector<char>* key,
+                                  void* msg_opaque) {
+  return detail::produce_traced(
+      producer,
+      {detail::topic_name(topic), partition, payload != nullptr ? payload->data() : nullptr,
+       payload != nullptr ? payload->size() : 0, key != nullptr ? key->data() : nullptr,
+       key != nullptr ? key->size() : 0},
+      [&] { return producer.produce(topic, partition, payload, key, msg_opaque); });
+}
+
+// RdKafka::KafkaConsumer::consume(): never empty; a timeout is a message with ERR__TIMED_OUT, as in
+// librdkafka.
+inline BasicMessage<RdKafka::Message> consume(RdKafka::KafkaConsumer& consumer,
+                                              std::chrono::milliseconds timeout) {
+  detail::PollCall call(consumer.c_ptr(), detail::PollCall::Kind::one);
+  detail::OwnedMessage<RdKafka::Message> message(consumer.consume(detail::timeout_ms(timeout)));
+  detail::Delivery delivery = call.receive(message->c_ptr());
+  call.finish({&delivery, 1U});
+  return detail::Access::message(std::move(message), std::move(delivery), call.client());
+}
+
+// consume() until `max_messages` are there or the time ran out.
+inline BasicBatch<RdKafka::Message> consume_batch(RdKafka::KafkaConsumer& consumer, std::size_t max_messages,
+                                                  std::chrono::milliseconds timeout) {
+  BasicBatch<RdKafka::Message> batch;
+  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  std::chrono::milliseconds remaining = timeout;
+  detail::PollCall call(consumer.c_ptr(), detail::PollCall::Kind::batch);
+  while (batch.size() < max_messages && detail::Access::make_room(batch)) {
+    detail::OwnedMessage<RdKafka::Message> message(consumer.consume(detail::timeout_ms(remaining)));
+    if (message->err() == RdKafka::ERR__TIMED_OUT) break;
+    detail::Delivery delivery = call.receive(message->c_ptr());
+    detail::Access::append(batch, std::move(message), std::move(delivery));
+    if (timeout.count() < 0) continue;
+    remaining =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    if (remaining.count() < 0) remaining = std::chrono::milliseconds(0);
+  }
+  call.finish(detail::Access::deliveries(batch));
+  detail::Access::client(batch) = call.client();
+  return batch;
+}
+
+// Reads the headers through the C API, so the application must not have called headers() on the message
+// before.
+inline ProcessScope process(RdKafka::Message& message) noexcept {
+  return process(static_cast<const rd_kafka_message_t*>(message.c_ptr()));
+}
+
+}  // namespace kafka
+}  // namespace v1
+}  // namespace midtrace

@@ -1,0 +1,105 @@
+// Options of an instrumented Kafka client. Every member has a default, so that designated initializers name
+// only what differs: `instrument(conf, {.end_send_at = SendEnd::enqueue})`.
+//
+// They are copied into the configuration object that instrument() is given and shared by all clients made
+// from it. What is left open is read from the environment by that call: MIDTRACE_KAFKA,
+// OTEL_SEMCONV_STABILITY_OPT_IN.
+//
+// Hooks run on the thread that started or finished the span: the application's for sends, polls and process
+// spans, librdkafka's own for delivery reports. They must not call the Kafka client they are told about, and
+// what they throw is swallowed and counted (Counter::hook_failures).
+#pragma once
+
+#include <librdkafka/rdkafka.h>
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <midtrace/trace/instrumentation.h>
+#include <midtrace/trace/span.h>
+
+namespace midtrace {
+inline namespace v1 {
+namespace kafka {
+
+// How a process span refers to the message it handles.
+enum class Relation : std::uint8_t {
+  // One message and no current span: the message's context is parent and link, so that one order is one
+  // trace. With a
+  // current span, and for batches: links only.
+  automatic,
+  link,    // always links only
+  parent,  // one message: its context is always the parent; a current span is linked. Batches: links only
+};
+
+// When a `send` span ends.
+enum class SendEnd : std::uint8_t {
+  delivery,  // at the delivery report: duration, partition, offset and error of the delivery
+  enqueue,   // when the message was handed to the client; what happens to it later is not seen
+};
+
+// What becomes of a trace context that outgoing headers already hold.
+enum class ExistingContext : std::uint8_t {
+  // The application's own context stays. One that was received, and so came along with forwarded headers, is
+  // replaced.
+  automatic,
+  keep,
+  replace,
+};
+
+// Zero-length `poll` spans of consumers that are not read through consume() or consume_batch().
+enum class PollSpans : std::uint8_t {
+  automatic,  // on
+  on,
+  off,
+};
+
+enum class Operation : std::uint8_t { send, poll, process };
+
+// What a hook is told beside the span. The views are valid during the call.
+struct Call {
+  Operation operation;
+  std::string_view topic;  // empty when the messages are of several topics
+  // send: the one message; when it finishes only its public fields may be read. poll and process: those that
+  // were received; empty when a process span finishes, because the application may have destroyed them.
+  std::span<const rd_kafka_message_t* const> messages;
+};
+
+using Hook = std::function<void(Span& span, const Call& call)>;
+
+struct Options {
+  // off: the calls are librdkafka's. propagate: contexts travel, no spans. Unset: MIDTRACE_KAFKA, else on.
+  std::optional<ModuleMode> mode = std::nullopt;
+  Relation relation = Relation::automatic;
+  SendEnd end_send_at = SendEnd::delivery;
+  ExistingContext existing_context = ExistingContext::automatic;
+  PollSpans poll_spans = PollSpans::automatic;
+  // Also a `poll` span for a consume() or consume_batch() that returned no message.
+  bool empty_polls = false;
+  // messaging.kafka.message.key, where the key is UTF-8 without control characters and at most 1 KiB.
+  bool capture_message_key = true;
+  // messaging.message.body.size.
+  bool capture_body_size = false;
+  // Names of baggage members that become current while a batch is processed, when all its messages agree on
+  // the value. A single message's whole baggage always does.
+  std::vector<std::string> batch_baggage = {};
+  // `host` or `host:port` for server.address and server.port. Empty: the bootstrap server, when there is just
+  // one.
+  std::string server_address = {};
+  // How long the destruction of a client may wait for the export of the spans that it ended. Zero: not at
+  // all.
+  std::chrono::milliseconds close_flush_timeout{500};
+  // After a span of a sampled operation started, and before it ends.
+  Hook on_start = {};
+  Hook on_finish = {};
+};
+
+}  // namespace kafka
+}  // namespace v1
+}  // namespace midtrace

@@ -1,0 +1,168 @@
+// process(): the span of the work that a message, or a batch of messages, causes.
+//
+//   auto processing = midtrace::kafka::process(message);
+//   handle(*message);                          // spans that start here are its children, sends carry its
+//   context
+//
+// A CONSUMER span `process <topic>`, current on this thread until the scope ends; an exception that leaves
+// the scope makes it an error. A single message without a current span continues the message's trace and
+// links to it; with a current span, and for batches, the messages are linked (Options::relation). The
+// message's baggage is current too; for a batch only Options::batch_baggage.
+//
+// A ProcessScope stays on its thread and cannot be moved. detach() turns it into a ProcessSpan, which is
+// current nowhere, may be moved to another thread and made current there. Nothing here throws. Source:
+// OpenTelemetry messaging conventions, consumer spans.
+#pragma once
+
+#include <librdkafka/rdkafka.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <utility>
+
+#include <midtrace/context/context.h>
+#include <midtrace/kafka/message.h>
+#include <midtrace/trace/span.h>
+
+namespace midtrace {
+inline namespace v1 {
+namespace kafka {
+
+namespace detail {
+
+// The contexts of the messages of a batch.
+class ReceivedContexts;
+
+// Tells this thread which contexts were received, so that headers which are only passed on are recognised.
+class ReceivedMark {
+ public:
+  ReceivedMark(std::uint64_t single, const std::shared_ptr<const ReceivedContexts>& batch) noexcept;
+  ~ReceivedMark() { end(); }
+  ReceivedMark(const ReceivedMark&) = delete;
+  ReceivedMark& operator=(const ReceivedMark&) = delete;
+  void end() noexcept;
+
+ private:
+  bool marked_ = false;
+};
+
+class Topic;
+struct ProcessStart;
+
+}  // namespace detail
+
+// Makes a ProcessSpan current on this thread while it lives.
+class [[nodiscard]] ProcessActivation {
+ public:
+  ProcessActivation(const ProcessActivation&) = delete;
+  ProcessActivation& operator=(const ProcessActivation&) = delete;
+
+ private:
+  friend class ProcessSpan;
+  friend class ProcessScope;
+  explicit ProcessActivation(const class ProcessSpan& span) noexcept;
+  void end() noexcept {
+    scope_.end();
+    mark_.end();
+  }
+
+  detail::ReceivedMark mark_;
+  Scope scope_;
+};
+
+class [[nodiscard]] ProcessSpan {
+ public:
+  ProcessSpan() noexcept = default;
+  ProcessSpan(ProcessSpan&&) noexcept = default;
+  ProcessSpan& operator=(ProcessSpan&& other) noexcept;
+  ~ProcessSpan() { end(); }
+
+  Span& span() noexcept { return span_; }
+  const Span& span() const noexcept { return span_; }
+  // Status error and `error.type`.
+  void set_error(std::string_view error_type, std::string_view description = {}) noexcept;
+  // The span must live longer than the activation.
+  ProcessActivation activate() const noexcept { return ProcessActivation(*this); }
+  void end() noexcept;
+
+ private:
+  friend class ProcessActivation;
+  friend class ProcessScope;
+  friend struct detail::ProcessStart;
+
+  Scope make_current() const noexcept;
+
+  Span span_;
+  Context around_;  // baggage and suppression; in propagate mode the whole context
+  std::shared_ptr<detail::Client> client_;
+  std::shared_ptr<const detail::ReceivedContexts> batch_;
+  std::uint64_t single_ = 0;
+  const detail::Topic* topic_ = nullptr;  // owned by the client
+  bool current_ = false;                  // there is something to make current
+  bool failed_ = false;
+};
+
+class [[nodiscard]] ProcessScope {
+ public:
+  ProcessScope(const ProcessScope&) = delete;
+  ProcessScope& operator=(const ProcessScope&) = delete;
+  ~ProcessScope();
+
+  Span& span() noexcept { return span_.span(); }
+  void set_error(std::string_view error_type, std::string_view description = {}) noexcept {
+    span_.set_error(error_type, description);
+  }
+  // Ends the scope, not the span.
+  ProcessSpan detach() noexcept;
+
+  explicit ProcessScope(ProcessSpan span) noexcept;
+
+ private:
+  ProcessSpan span_;
+  ProcessActivation activation_;
+  int exceptions_;
+};
+
+namespace detail {
+
+ProcessSpan start_process(std::span<const Delivery> deliveries, const std::shared_ptr<Client>& client,
+                          bool batch) noexcept;
+ProcessSpan start_process(const rd_kafka_t* consumer, const rd_kafka_message_t* message) noexcept;
+
+}  // namespace detail
+
+// A message of consume(). Without one, or for an error event, nothing is traced.
+template <class Handle>
+ProcessScope process(const BasicMessage<Handle>& message) noexcept {
+  return ProcessScope(detail::start_process({&detail::Access::delivery(message), 1U},
+                                            detail::Access::client(message), false));
+}
+
+// A whole batch: one span, one link for each message that carried a context.
+template <class Handle>
+ProcessScope process(const BasicBatch<Handle>& batch) noexcept {
+  return ProcessScope(
+      detail::start_process(detail::Access::deliveries(batch), detail::Access::client(batch), true));
+}
+
+// One message of a batch.
+template <class Handle>
+ProcessScope process(const BatchMessage<Handle>& message) noexcept {
+  return ProcessScope(detail::start_process({&detail::Access::delivery(message), 1U},
+                                            detail::Access::client(message), false));
+}
+
+// A message that librdkafka itself handed out, on the thread that received it or with its consumer. Its
+// headers are read now, so they must still be there.
+inline ProcessScope process(const rd_kafka_message_t* message) noexcept {
+  return ProcessScope(detail::start_process(nullptr, message));
+}
+inline ProcessScope process(const rd_kafka_t* consumer, const rd_kafka_message_t* message) noexcept {
+  return ProcessScope(detail::start_process(consumer, message));
+}
+
+}  // namespace kafka
+}  // namespace v1
+}  // namespace midtrace

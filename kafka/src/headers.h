@@ -1,0 +1,121 @@
+// The carrier on Kafka record headers.
+//
+// HeadersReader scans a list once and remembers the propagation fields in it, so that extraction from
+// thousands of headers stays linear. Values are bytes as they came, NULs included; a null value counts as
+// absent; names are compared case-sensitively. The list must not change while the reader or a view that it
+// gave out is in use. FieldBuffer collects what a propagator injects, so that its size on the wire is known
+// before the message is touched. Nothing here throws; one thread at a time. Source: conventions 7.6; Kafka
+// record format (headers).
+#pragma once
+
+#include <librdkafka/rdkafka.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include <midtrace/context/context.h>
+#include <midtrace/propagation/carrier.h>
+
+namespace midtrace {
+inline namespace v1 {
+namespace kafka {
+namespace detail {
+
+// The one field that does not belong to the trace context.
+inline constexpr std::string_view baggage_field = "baggage";
+
+// Bytes that a header takes in a record: names, values and their variable-length sizes.
+std::size_t header_wire_bytes(std::size_t name_length, std::size_t value_length) noexcept;
+
+class HeadersReader final : public CarrierReader {
+ public:
+  // `fields` are the names that the propagator sets (static storage). `headers` may be null.
+  // With `measure` the size of all headers on the wire is added up too.
+  HeadersReader(const rd_kafka_headers_t* headers, std::span<const std::string_view> fields,
+                bool measure) noexcept;
+
+  void get_all(std::string_view name,
+               FunctionRef<bool(std::string_view value)> visit) const noexcept override;
+  void for_each(
+      FunctionRef<bool(std::string_view name, std::string_view value)> visit) const noexcept override;
+
+  // Whether any header is named like a propagation field, a null value included.
+  bool has_fields() const noexcept { return present_ != 0; }
+  // All headers together; 0 unless measured.
+  std::size_t wire_bytes() const noexcept { return wire_bytes_; }
+  // Those of them that are propagation fields, without baggage.
+  std::size_t context_wire_bytes() const noexcept { return context_wire_bytes_; }
+
+ private:
+  static constexpr std::size_t remembered = 8;
+  static constexpr std::size_t max_fields = 32;
+
+  struct Found {
+    std::size_t field;
+    const char* value;
+    std::size_t size;
+  };
+
+  const rd_kafka_headers_t* headers_;
+  std::span<const std::string_view> fields_;
+  std::size_t wire_bytes_ = 0;
+  std::size_t context_wire_bytes_ = 0;
+  std::uint32_t present_ = 0;  // one bit for each field
+  std::uint8_t found_count_ = 0;
+  bool overflow_ = false;  // more than `remembered`: get_all scans the list
+  std::array<Found, remembered> found_;
+};
+
+// The context that a consumed message carries, by the propagator in use; empty when it has no headers.
+Context carried_context(const rd_kafka_message_t* message) noexcept;
+
+class FieldBuffer final : public CarrierWriter {
+ public:
+  struct Field {
+    const char* name;  // with a terminating NUL
+    std::size_t name_length;
+    const char* value;
+    std::size_t value_length;
+  };
+
+  void clear() noexcept;
+  void set(std::string_view name, std::string_view value) noexcept override;
+
+  // False when something could not be kept; then nothing must be sent.
+  bool complete() const noexcept { return !failed_; }
+  std::size_t size() const noexcept { return count_; }
+  Field operator[](std::size_t index) const noexcept;
+  bool contains(std::string_view name) const noexcept;
+  std::size_t wire_bytes() const noexcept;
+
+ private:
+  static constexpr std::size_t max_fields = 16;
+
+  struct Place {
+    std::size_t name;
+    std::size_t name_length;
+    std::size_t value;
+    std::size_t value_length;
+  };
+
+  const char* text() const noexcept { return large_.empty() ? small_.data() : large_.data(); }
+  // Room for so many more bytes, or null.
+  char* extend(std::size_t bytes) noexcept;
+
+  std::size_t length_ = 0;
+  std::size_t count_ = 0;
+  bool failed_ = false;
+  std::string large_;  // instead of `small_`, unless empty
+  std::array<Place, max_fields> places_;
+  // A trace context fits into the object; baggage may take more.
+  std::array<char, 256> small_;
+};
+
+}  // namespace detail
+}  // namespace kafka
+}  // namespace v1
+}  // namespace midtrace

@@ -1,0 +1,145 @@
+#include <midtrace/kafka/process.h>
+
+#include <algorithm>
+#include <exception>
+
+#include "client.h"
+#include "headers.h"
+#include "received.h"
+#include "spans.h"
+#include "thread_state.h"
+
+namespace midtrace {
+inline namespace v1 {
+namespace kafka {
+
+namespace detail {
+
+namespace {
+
+// Scopes that were ended on another thread stay behind here; only so many are kept.
+constexpr std::size_t max_open_scopes = 64;
+
+}  // namespace
+
+ReceivedMark::ReceivedMark(std::uint64_t single,
+                           const std::shared_ptr<const ReceivedContexts>& batch) noexcept {
+  if (single == 0 && batch == nullptr) return;
+  ThreadState* thread = thread_state();
+  if (thread == nullptr) return;
+  try {
+    if (thread->scopes.size() >= max_open_scopes) thread->scopes.erase(thread->scopes.begin());
+    thread->scopes.push_back({this, single, batch});
+    marked_ = true;
+  } catch (...) {
+    // Forwarded headers inside the scope may be taken for the application's own.
+  }
+}
+
+void ReceivedMark::end() noexcept {
+  if (!marked_) return;
+  marked_ = false;
+  ThreadState* thread = existing_thread_state();
+  if (thread == nullptr) return;
+  std::vector<OpenScope>& scopes = thread->scopes;
+  const auto mine =
+      std::find_if(scopes.rbegin(), scopes.rend(), [this](const OpenScope& s) { return s.owner == this; });
+  if (mine != scopes.rend()) scopes.erase(std::next(mine).base());
+}
+
+// Fills a ProcessSpan, whose members are its own affair otherwise.
+struct ProcessStart {
+  static ProcessSpan make(const std::shared_ptr<Client>& client, std::span<const Delivery> deliveries,
+                          bool batch) noexcept {
+    ProcessSpan span;
+    if (client == nullptr || deliveries.empty()) return span;
+    StartedProcess started = start_process_span(*client, deliveries, batch, thread_state());
+    if (!started.current) return span;
+    span.span_ = std::move(started.span);
+    span.around_ = std::move(started.around);
+    span.topic_ = started.topic;
+    span.current_ = true;
+    span.client_ = client;
+    if (batch) {
+      span.batch_ = ReceivedContexts::make(deliveries);
+    } else {
+      span.single_ = fingerprint(deliveries[0].creation.span);
+    }
+    return span;
+  }
+};
+
+ProcessSpan start_process(std::span<const Delivery> deliveries, const std::shared_ptr<Client>& client,
+                          bool batch) noexcept {
+  return ProcessStart::make(client, deliveries, batch);
+}
+
+ProcessSpan start_process(const rd_kafka_t* consumer, const rd_kafka_message_t* message) noexcept {
+  if (message == nullptr || message->err != RD_KAFKA_RESP_ERR_NO_ERROR) return {};
+  std::shared_ptr<Client> client;
+  if (consumer != nullptr) {
+    client = find_or_add_client(const_cast<rd_kafka_t*>(consumer));
+  } else if (const ThreadState* thread = existing_thread_state();
+             thread != nullptr && thread->recent != nullptr) {
+    if (const std::uint64_t id = thread->recent->client_of(message); id != 0) client = find_client(id);
+  }
+  if (client == nullptr) client = unknown_client();
+  if (client == nullptr || client->options().mode == ModuleMode::off) return {};
+  const Delivery delivery{message, carried_context(message)};
+  return ProcessStart::make(client, {&delivery, 1}, false);
+}
+
+}  // namespace detail
+
+ProcessActivation::ProcessActivation(const ProcessSpan& span) noexcept
+    : mark_(span.single_, span.batch_), scope_(span.make_current()) {}
+
+Scope ProcessSpan::make_current() const noexcept {
+  if (!current_) return Scope(Context::current());
+  if (span_.context().valid()) return span_.activate(around_);
+  return Scope(around_);
+}
+
+ProcessSpan& ProcessSpan::operator=(ProcessSpan&& other) noexcept {
+  if (this != &other) {
+    end();
+    span_ = std::move(other.span_);
+    around_ = std::move(other.around_);
+    client_ = std::move(other.client_);
+    batch_ = std::move(other.batch_);
+    single_ = other.single_;
+    topic_ = other.topic_;
+    current_ = std::exchange(other.current_, false);
+    failed_ = other.failed_;
+  }
+  return *this;
+}
+
+void ProcessSpan::set_error(std::string_view error_type, std::string_view description) noexcept {
+  failed_ = true;
+  span_.set_error(error_type, description);
+}
+
+void ProcessSpan::end() noexcept {
+  if (client_ != nullptr && topic_ != nullptr) detail::finish_process_span(*client_, *topic_, span_);
+  span_.end();
+}
+
+ProcessScope::ProcessScope(ProcessSpan span) noexcept
+    : span_(std::move(span)), activation_(span_), exceptions_(std::uncaught_exceptions()) {}
+
+ProcessScope::~ProcessScope() {
+  activation_.end();
+  if (!span_.failed_ && std::uncaught_exceptions() > exceptions_)
+    span_.set_error("_OTHER", "left by an exception");
+  span_.end();
+}
+
+ProcessSpan ProcessScope::detach() noexcept {
+  activation_.end();
+  return std::move(span_);
+}
+
+}  // namespace kafka
+}  // namespace v1
+}  // namespace midtrace

@@ -1,0 +1,46 @@
+// ReadyOptions: the user's options together with what the environment says, in the form that the code needs.
+//
+// Made once by instrument() and shared, immutable, by every client of the configuration and of its copies.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include <midtrace/kafka/options.h>
+#include <midtrace/trace/instrumentation.h>
+#include <midtrace/trace/tracer.h>
+
+namespace midtrace {
+inline namespace v1 {
+namespace kafka {
+namespace detail {
+
+struct ServerAddress {
+  std::string host;  // empty: unknown
+  std::uint16_t port = 0;
+};
+
+// One `[protocol://]host[:port]`; port 9092 when there is none. A list of several, or nonsense, gives an
+// empty host.
+ServerAddress parse_server(std::string_view text);
+
+// Whether OTEL_SEMCONV_STABILITY_OPT_IN asks for the old messaging attribute names beside the new ones.
+bool wants_old_names(std::string_view opt_in) noexcept;
+
+struct ReadyOptions {
+  explicit ReadyOptions(Options user);
+
+  ModuleMode mode;
+  bool poll_spans;
+  bool old_names;
+  Tracer tracer;
+  Options user;
+  ServerAddress server;
+};
+
+}  // namespace detail
+}  // namespace kafka
+}  // namespace v1
+}  // namespace midtrace

@@ -1,0 +1,56 @@
+#include "received.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace midtrace {
+inline namespace v1 {
+namespace kafka {
+namespace detail {
+
+bool RecentContexts::contains(std::uint64_t print) const noexcept {
+  return print != 0 && std::find(prints_.begin(), prints_.end(), print) != prints_.end();
+}
+
+std::uint64_t RecentContexts::client_of(const rd_kafka_message_t* message) const noexcept {
+  // Newest first, because librdkafka reuses the memory of destroyed messages.
+  for (std::size_t age = 1; age <= capacity; ++age) {
+    const std::size_t index = (next_ + capacity - age) % capacity;
+    if (messages_[index] == message) return clients_[index];
+  }
+  return 0;
+}
+
+std::shared_ptr<const ReceivedContexts> ReceivedContexts::make(
+    std::span<const Delivery> deliveries) noexcept {
+  try {
+    auto contexts = std::make_shared<ReceivedContexts>();
+    const std::size_t capacity = std::bit_ceil(deliveries.size() * 2 + 2);
+    contexts->slots_ = std::make_unique<std::uint64_t[]>(capacity);
+    contexts->mask_ = capacity - 1;
+    for (const Delivery& delivery : deliveries) {
+      const std::uint64_t print = fingerprint(delivery.creation.span);
+      if (print == 0) continue;
+      std::size_t index = (print >> 8U) & contexts->mask_;
+      while (contexts->slots_[index] != 0 && contexts->slots_[index] != print)
+        index = (index + 1) & contexts->mask_;
+      contexts->slots_[index] = print;
+    }
+    return contexts;
+  } catch (...) {
+    return nullptr;
+  }
+}
+
+bool ReceivedContexts::contains(std::uint64_t print) const noexcept {
+  if (print == 0) return false;
+  for (std::size_t index = (print >> 8U) & mask_; slots_[index] != 0; index = (index + 1) & mask_) {
+    if (slots_[index] == print) return true;
+  }
+  return false;
+}
+
+}  // namespace detail
+}  // namespace kafka
+}  // namespace v1
+}  // namespace midtrace

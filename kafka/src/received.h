@@ -1,0 +1,67 @@
+// Which trace contexts were received: what decides whether a context in outgoing headers is the application's
+// own or was only copied along by a forward (D22).
+//
+// A context is remembered as a 64-bit fingerprint of its ids; 0 stands for none. RecentContexts keeps the
+// last 256 messages of one thread, ReceivedContexts those of a batch in a hash set that is immutable once
+// made.
+#pragma once
+
+#include <librdkafka/rdkafka.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include <midtrace/context/span_context.h>
+#include <midtrace/kafka/message.h>
+
+namespace midtrace {
+inline namespace v1 {
+namespace kafka {
+namespace detail {
+
+inline std::uint64_t fingerprint(const SpanContext& context) noexcept {
+  if (!context.valid()) return 0;
+  std::uint64_t mixed = context.span_id.value;
+  mixed = (mixed ^ (mixed >> 32U) ^ context.trace_id.low) * 0x9E3779B97F4A7C15U;
+  mixed = (mixed ^ (mixed >> 29U) ^ context.trace_id.high) * 0xBF58476D1CE4E5B9U;
+  return mixed | 1U;
+}
+
+class RecentContexts {
+ public:
+  void add(std::uint64_t print, const rd_kafka_message_t* message, std::uint64_t client) noexcept {
+    prints_[next_] = print;
+    messages_[next_] = message;
+    clients_[next_] = client;
+    next_ = (next_ + 1) % capacity;
+  }
+  bool contains(std::uint64_t print) const noexcept;
+  // The client that this message came from, or 0 when it was not received here.
+  std::uint64_t client_of(const rd_kafka_message_t* message) const noexcept;
+
+ private:
+  static constexpr std::size_t capacity = 256;
+  std::array<std::uint64_t, capacity> prints_{};
+  std::array<const rd_kafka_message_t*, capacity> messages_{};
+  std::array<std::uint64_t, capacity> clients_{};
+  std::size_t next_ = 0;
+};
+
+class ReceivedContexts {
+ public:
+  // Null when there is no memory for it.
+  static std::shared_ptr<const ReceivedContexts> make(std::span<const Delivery> deliveries) noexcept;
+  bool contains(std::uint64_t print) const noexcept;
+
+ private:
+  std::unique_ptr<std::uint64_t[]> slots_;
+  std::size_t mask_ = 0;
+};
+
+}  // namespace detail
+}  // namespace kafka
+}  // namespace v1
+}  // namespace midtrace

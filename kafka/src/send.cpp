@@ -1,0 +1,342 @@
+#include "send.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <string_view>
+#include <utility>
+
+#include "headers.h"
+#include "received.h"
+#include "spans.h"
+
+#include <midtrace/context/context.h>
+#include <midtrace/propagation/propagator.h>
+#include <midtrace/trace/counters.h>
+#include <midtrace/trace/instrumentation.h>
+
+namespace midtrace {
+inline namespace v1 {
+namespace kafka {
+namespace detail {
+
+namespace {
+
+// What a record costs at the most beside key, value and headers, as librdkafka reckons it before on_send.
+constexpr std::size_t record_overhead = 36;
+// Room for what an interceptor behind ours may still add: a message over the limit aborts the process.
+constexpr std::size_t slack = 256;
+// With this much room left no context is too large, and its size need not be known before the span starts.
+constexpr std::size_t ample_room = 32768;
+// More than this is not copied to be put back later; such headers are left alone.
+constexpr std::size_t max_saved_bytes = 65536;
+
+// Where the context in the headers comes from.
+enum class Found : std::uint8_t { nothing, application, received };
+
+struct Outgoing {
+  rd_kafka_message_t* message;
+  rd_kafka_headers_t* headers;  // null when the message has none
+  const HeadersReader* reader;  // null when the message has none
+  std::size_t room;             // bytes left below message.max.bytes once an old context has made way
+};
+
+bool carries_spans(std::span<const std::string_view> fields) noexcept {
+  return std::any_of(fields.begin(), fields.end(),
+                     [](std::string_view field) { return field != baggage_field; });
+}
+
+// Whether the header has to go when the collected fields are written: each field that is written, and with a
+// new trace context the rest of the old one (a tracestate must not outlive its traceparent). Old baggage
+// stays unless replaced.
+bool makes_way(std::string_view name, std::span<const std::string_view> fields, const FieldBuffer& buffer,
+               bool replaces_context) noexcept {
+  if (buffer.contains(name)) return true;
+  return replaces_context && name != baggage_field &&
+         std::find(fields.begin(), fields.end(), name) != fields.end();
+}
+
+bool replaces_context(const FieldBuffer& buffer) noexcept {
+  return buffer.size() > (buffer.contains(baggage_field) ? 1U : 0U);
+}
+
+// Copies every header that has to make way, so that a failed produce call leaves the application what it had.
+// False when they are too many to copy.
+bool save_headers(ThreadState& thread, const rd_kafka_headers_t* headers,
+                  std::span<const std::string_view> fields) {
+  thread.saved.clear();
+  thread.saved_text.clear();
+  const bool context = replaces_context(thread.fields);
+  const char* name = nullptr;
+  const void* value = nullptr;
+  std::size_t size = 0;
+  for (std::size_t index = 0;
+       rd_kafka_header_get_all(headers, index, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; ++index) {
+    if (!makes_way(name, fields, thread.fields, context)) continue;
+    const std::size_t name_length = std::strlen(name);
+    if (thread.saved_text.size() + name_length + size > max_saved_bytes) return false;
+    const std::size_t name_at = thread.saved_text.size();
+    thread.saved_text.append(name, name_length + 1);
+    const std::size_t value_at = thread.saved_text.size();
+    if (value != nullptr) thread.saved_text.append(static_cast<const char*>(value), size);
+    thread.saved.push_back({name_at, value_at, value != nullptr ? size : 0, value == nullptr});
+  }
+  return true;
+}
+
+void add_fields(rd_kafka_headers_t* headers, const FieldBuffer& fields) noexcept {
+  for (std::size_t index = 0; index < fields.size(); ++index) {
+    const FieldBuffer::Field field = fields[index];
+    rd_kafka_header_add(headers, field.name, static_cast<ssize_t>(field.name_length), field.value,
+                        static_cast<ssize_t>(field.value_length));
+  }
+}
+
+// Whether `context` will fit, judged before its span exists. Ids have one length, so any will do.
+bool will_fit(ThreadState& thread, const Outgoing& out, const Context& parent) noexcept {
+  if (out.room >= ample_room) return true;
+  Context sample = parent;
+  sample.span.trace_id = {1, 1};
+  sample.span.span_id = {1};
+  thread.fields.clear();
+  propagator().inject(sample, thread.fields);
+  return thread.fields.complete() && thread.fields.wire_bytes() <= out.room;
+}
+
+// Writes the context into the message. The list that is there is changed in place, never exchanged, because
+// librdkafka would free the application's own.
+bool inject(ThreadState& thread, const Outgoing& out, const Context& context) {
+  thread.fields.clear();
+  propagator().inject(context, thread.fields);
+  if (thread.fields.size() == 0) return thread.fields.complete();
+  if (!thread.fields.complete() || thread.fields.wire_bytes() > out.room) return false;
+  if (out.headers == nullptr) {
+    rd_kafka_headers_t* headers = rd_kafka_headers_new(thread.fields.size());
+    add_fields(headers, thread.fields);
+    rd_kafka_message_set_headers(out.message, headers);
+    return true;
+  }
+  if (out.reader->has_fields()) {
+    if (!save_headers(thread, out.headers, propagator().fields())) return false;
+    for (const SavedHeader& saved : thread.saved) {
+      rd_kafka_header_remove(out.headers, thread.saved_text.data() + saved.name);
+    }
+  }
+  add_fields(out.headers, thread.fields);
+  thread.last.changed = out.headers;
+  return true;
+}
+
+// Takes our fields out of the application's list again, after a produce call that failed.
+void undo(ThreadState& thread, const rd_kafka_message_t* message) noexcept {
+  rd_kafka_headers_t* headers = nullptr;
+  if (thread.last.changed == nullptr ||
+      rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR ||
+      headers != thread.last.changed) {
+    return;
+  }
+  for (std::size_t index = 0; index < thread.fields.size(); ++index) {
+    rd_kafka_header_remove(headers, thread.fields[index].name);
+  }
+  for (const SavedHeader& saved : thread.saved) {
+    rd_kafka_header_add(headers, thread.saved_text.data() + saved.name, -1,
+                        saved.is_null ? nullptr : thread.saved_text.data() + saved.value,
+                        static_cast<ssize_t>(saved.value_length));
+  }
+}
+
+Found origin_of(const Client& client, const ThreadState& thread, const SpanContext& context) noexcept {
+  if (!context.valid()) return Found::nothing;
+  switch (client.options().user.existing_context) {
+    case ExistingContext::keep:
+      return Found::application;
+    case ExistingContext::replace:
+      return Found::received;
+    case ExistingContext::automatic:
+      break;
+  }
+  return thread.was_received(fingerprint(context)) ? Found::received : Found::application;
+}
+
+// Bytes that are left for our headers, beside others of this size.
+std::size_t room_for(const Client& client, const rd_kafka_message_t& message,
+                     std::size_t other_headers) noexcept {
+  const std::size_t needed = record_overhead + slack + (message.payload != nullptr ? message.len : 0) +
+                             (message.key != nullptr ? message.key_len : 0) + other_headers;
+  const std::size_t limit = client.message_max_bytes();
+  return limit > needed ? limit - needed : 0;
+}
+
+void skip_injection() noexcept {
+  count(Counter::injection_skipped);
+  report(
+      Severity::warning, "kafka.injection_skipped",
+      "A Kafka message was sent without trace context, because its headers would have grown beyond "
+      "message.max.bytes or were too large to be changed; raise message.max.bytes to trace such messages.");
+}
+
+void keep_open(Client& client, ThreadState& thread, const rd_kafka_message_t* message, OpenSend& send) {
+  OpenSend displaced;
+  switch (client.open_sends().insert(message, send, displaced)) {
+    case OpenSends::Insert::done:
+      break;
+    case OpenSends::Insert::displaced:
+      abandon_send(client, std::move(displaced));
+      break;
+    case OpenSends::Insert::refused:
+      abandon_send(client, std::move(send));
+      return;
+  }
+  if (thread.batch != nullptr) thread.batch->sampled.push_back({thread.batch->count - 1, message});
+}
+
+// Starts the span, writes its context into the message, and keeps it until the report. `ambient` is used up.
+void start_and_inject(Client& client, ThreadState& thread, const Outgoing& out, Context& ambient,
+                      const SendStart& start, bool injects, bool fits) {
+  std::unique_ptr<RareSendState> rare;
+  PendingSpan pending = start_send(client, start, rare);
+  const bool has_span = rare != nullptr && rare->has_span;
+  thread.last.changed = nullptr;  // a hook may have sent something itself
+  thread.saved.clear();
+  if (injects) {
+    ambient.span = has_span ? rare->started.context() : pending.context();
+    if (!fits || !inject(thread, out, ambient)) skip_injection();
+  }
+  if (!(has_span ? rare->started.recording() : pending.recording())) return;
+  OpenSend send{std::move(pending), start.topic, std::move(rare), start.kind};
+  if (client.options().user.end_send_at == SendEnd::enqueue) {
+    finish_send(client, std::move(send), out.message, RD_KAFKA_RESP_ERR_NO_ERROR);
+  } else {
+    keep_open(client, thread, out.message, send);
+  }
+}
+
+// The usual case: the application gave no headers.
+void send_plain(Client& client, ThreadState& thread, rd_kafka_message_t* message, Context& ambient) {
+  const Outgoing out{message, nullptr, nullptr, room_for(client, *message, 0)};
+  const bool wanted = carries_spans(propagator().fields());
+  const bool fits = !wanted || will_fit(thread, out, ambient);
+  start_and_inject(client, thread, out, ambient,
+                   {.topic = &client.topic(rd_kafka_topic_name(message->rkt), &thread),
+                    .message = message,
+                    .parent = &ambient,
+                    .kind = wanted && fits ? SpanKind::producer : SpanKind::client},
+                   true, fits);
+}
+
+void send_with_headers(Client& client, ThreadState& thread, rd_kafka_message_t* message,
+                       rd_kafka_headers_t* headers, Context& ambient) {
+  const std::span<const std::string_view> fields = propagator().fields();
+  const HeadersReader reader(headers, fields, true);
+  Context existing;
+  if (reader.has_fields()) propagator().extract(reader, existing);
+  const Found found = origin_of(client, thread, existing.span);
+  const Outgoing out{message, headers, &reader,
+                     room_for(client, *message, reader.wire_bytes() - reader.context_wire_bytes())};
+
+  Context parent = ambient;
+  if (!ambient.span.valid()) parent.span = existing.span;
+  const bool wanted = found != Found::application && carries_spans(fields);
+  const bool fits = !wanted || will_fit(thread, out, parent);
+  // The context in forwarded headers is linked only where it is the parent, so that the order stays one graph
+  // when nothing is current; otherwise the process span has the link.
+  const bool linked = found == Found::application || (found == Found::received && !ambient.span.valid());
+  start_and_inject(client, thread, out, ambient,
+                   {.topic = &client.topic(rd_kafka_topic_name(message->rkt), &thread),
+                    .message = message,
+                    .parent = &parent,
+                    .kind = wanted && fits ? SpanKind::producer : SpanKind::client,
+                    .linked = linked ? &existing.span : nullptr},
+                   found != Found::application, fits);
+}
+
+// No span: the current context goes out instead, unless the application put one there itself.
+void propagate_only(Client& client, ThreadState& thread, rd_kafka_message_t* message,
+                    rd_kafka_headers_t* headers, const Context& ambient) {
+  if (!ambient.span.valid() && ambient.baggage.empty()) return;
+  const HeadersReader reader(headers, propagator().fields(), true);
+  Context existing;
+  if (reader.has_fields()) propagator().extract(reader, existing);
+  if (origin_of(client, thread, existing.span) == Found::application) return;
+  const Outgoing out{message, headers, &reader,
+                     room_for(client, *message, reader.wire_bytes() - reader.context_wire_bytes())};
+  if (!inject(thread, out, ambient)) skip_injection();
+}
+
+// Errors that come from clearing a queue, possibly on a thread that sends; all others on such a thread come
+// from inside a produce call.
+bool from_a_queue(rd_kafka_resp_err_t error) noexcept {
+  return error == RD_KAFKA_RESP_ERR__PURGE_QUEUE || error == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT ||
+         error == RD_KAFKA_RESP_ERR__DESTROY;
+}
+
+}  // namespace
+
+void message_sent(Client& client, const rd_kafka_t* handle, rd_kafka_message_t* message) noexcept {
+  ThreadState* thread = thread_state();
+  if (thread == nullptr) return;
+  ++thread->sends;
+  if (thread->batch != nullptr) ++thread->batch->count;
+  thread->last = {client.id(), message, nullptr, true};
+  try {
+    Context ambient = Context::current();
+    if (ambient.suppressed) return;
+    client.learn_name(handle);
+    rd_kafka_headers_t* headers = nullptr;
+    if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR) headers = nullptr;
+    if (client.options().mode != ModuleMode::on) {
+      propagate_only(client, *thread, message, headers, ambient);
+    } else if (headers == nullptr) [[likely]] {
+      send_plain(client, *thread, message, ambient);
+    } else {
+      send_with_headers(client, *thread, message, headers, ambient);
+    }
+    thread->last.client = client.id();
+    thread->last.message = message;
+    thread->last.open = true;
+  } catch (...) {
+    count(Counter::dropped_no_record);
+  }
+}
+
+void message_acknowledged_slowly(Client& client, const rd_kafka_message_t* message) noexcept {
+  const rd_kafka_resp_err_t error = message->err;
+  OpenSend send;
+  bool open = client.open_sends().maybe(message) && client.open_sends().take(message, send);
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    ThreadState* thread = existing_thread_state();
+    if (thread != nullptr && thread->last.open && thread->last.client == client.id() &&
+        !from_a_queue(error)) {
+      // The produce call failed. produce_batch() then reports the application's array element instead of the
+      // message.
+      const rd_kafka_message_t* sent = thread->last.message;
+      if (sent == message) {
+        undo(*thread, message);
+      } else if (!open) {
+        open = client.open_sends().take(sent, send);
+      }
+      thread->last.open = false;
+      if (thread->batch != nullptr && !thread->batch->sampled.empty() &&
+          thread->batch->sampled.back().message == sent) {
+        thread->batch->sampled.pop_back();
+      }
+    }
+  }
+  if (open) finish_send(client, std::move(send), message, error);
+}
+
+bool end_open_sends(Client& client) noexcept {
+  OpenSend send;
+  bool ended = false;
+  while (client.open_sends().take_any(send)) {
+    count(Counter::operations_lost);
+    finish_send(client, std::move(send), nullptr, RD_KAFKA_RESP_ERR__DESTROY);
+    ended = true;
+  }
+  return ended;
+}
+
+}  // namespace detail
+}  // namespace kafka
+}  // namespace v1
+}  // namespace midtrace

@@ -1,0 +1,64 @@
+#include "thread_state.h"
+
+#include <pthread.h>
+
+#include <new>
+
+namespace midtrace {
+inline namespace v1 {
+namespace kafka {
+namespace detail {
+
+namespace {
+
+[[gnu::tls_model("initial-exec")]] thread_local ThreadState* current = nullptr;
+
+void destroy(void* state) {
+  current = nullptr;
+  delete static_cast<ThreadState*>(state);
+}
+
+struct Key {
+  Key() noexcept : valid(pthread_key_create(&key, destroy) == 0) {}
+  pthread_key_t key{};
+  bool valid;
+};
+
+ThreadState* make() noexcept {
+  static const Key key;  // trivially destructible; made once, kept for the life of the process
+  if (!key.valid) return nullptr;
+  try {
+    auto state = std::make_unique<ThreadState>();
+    state->scopes.reserve(8);
+    if (pthread_setspecific(key.key, state.get()) != 0) return nullptr;
+    current = state.release();
+    return current;
+  } catch (...) {
+    return nullptr;
+  }
+}
+
+}  // namespace
+
+ThreadState* thread_state() noexcept { return current != nullptr ? current : make(); }
+
+ThreadState* existing_thread_state() noexcept { return current; }
+
+bool ThreadState::was_received(std::uint64_t print) const noexcept {
+  if (print == 0) return false;
+  for (const OpenScope& scope : scopes) {
+    if (scope.single == print || (scope.batch != nullptr && scope.batch->contains(print))) return true;
+  }
+  return recent != nullptr && recent->contains(print);
+}
+
+void ThreadState::remember(std::uint64_t print, const rd_kafka_message_t* message,
+                           std::uint64_t client) noexcept {
+  if (recent == nullptr) recent.reset(new (std::nothrow) RecentContexts);
+  if (recent != nullptr) recent->add(print, message, client);
+}
+
+}  // namespace detail
+}  // namespace kafka
+}  // namespace v1
+}  // namespace midtrace

@@ -1,0 +1,98 @@
+// What the module remembers per thread: the last send (to match reports that come inside a produce call),
+// what was received, and buffers that are used again.
+//
+// One trivial thread-local pointer leads to it, and a pthread key frees it when the thread ends: the module
+// may live in a plugin, where nothing may have a thread_local destructor. A call that comes after that (from
+// a later key's destructor) makes a new one, which is freed in turn. Only the thread itself touches its
+// state.
+#pragma once
+
+#include <librdkafka/rdkafka.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "headers.h"
+#include "received.h"
+
+#include <midtrace/trace/types.h>
+
+namespace midtrace {
+inline namespace v1 {
+namespace kafka {
+namespace detail {
+
+class Topic;
+
+// The last message of this thread that went through on_send.
+struct LastSend {
+  std::uint64_t client = 0;
+  const rd_kafka_message_t* message = nullptr;
+  rd_kafka_headers_t* changed = nullptr;  // the application's list, when our fields went into it
+  bool open = false;                      // still inside the produce call, as far as we know
+};
+
+// A header that had to make way for ours, to be put back when the produce call fails.
+struct SavedHeader {
+  std::size_t name;  // offsets in the text
+  std::size_t value;
+  std::size_t value_length;
+  bool is_null;
+};
+
+// The sends of one produce_batch() call, in order.
+struct BatchSends {
+  struct Sampled {
+    std::uint32_t ordinal;
+    const rd_kafka_message_t* message;
+  };
+  std::uint32_t count = 0;
+  std::vector<Sampled> sampled;
+};
+
+// One process scope that is open on this thread.
+struct OpenScope {
+  const void* owner;
+  std::uint64_t single;
+  std::shared_ptr<const ReceivedContexts> batch;
+};
+
+struct LinkBuffers {
+  std::vector<Link> links;
+  std::vector<Attribute> attributes;
+  std::vector<std::array<char, 12>> partitions;
+};
+
+struct ThreadState {
+  // What every send touches comes first, close together.
+  std::uint64_t sends = 0;     // calls of on_send
+  unsigned wrapper_depth = 0;  // inside consume(): on_consume stays silent
+  BatchSends* batch = nullptr;
+  LastSend last;
+  std::uint64_t topic_client = 0;  // the topic found last, and its client
+  const Topic* topic = nullptr;
+  std::vector<SavedHeader> saved;
+  FieldBuffer fields;
+
+  std::string saved_text;
+  std::unique_ptr<RecentContexts> recent;
+  std::vector<OpenScope> scopes;
+  LinkBuffers buffers;
+
+  bool was_received(std::uint64_t print) const noexcept;
+  void remember(std::uint64_t print, const rd_kafka_message_t* message, std::uint64_t client) noexcept;
+};
+
+// Null when there is no memory for it.
+ThreadState* thread_state() noexcept;
+// The same without making one.
+ThreadState* existing_thread_state() noexcept;
+
+}  // namespace detail
+}  // namespace kafka
+}  // namespace v1
+}  // namespace midtrace

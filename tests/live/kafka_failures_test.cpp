@@ -1,0 +1,474 @@
+// Messages that are not delivered: the error on the send span, and an application that keeps what it had.
+
+#include "live/kafka_fixture.h"
+
+#include <cerrno>
+#include <cstdlib>
+#include <stdexcept>
+
+namespace midtrace::test {
+namespace {
+
+class KafkaFailures : public KafkaFixture {
+ protected:
+  static int drain_reports(rd_kafka_t* producer) {
+    for (int attempt = 0; attempt < 100 && rd_kafka_outq_len(producer) > 0; ++attempt)
+      rd_kafka_poll(producer, 100);
+    return rd_kafka_outq_len(producer);
+  }
+  static rd_kafka_resp_err_t produce_by_wrapper(rd_kafka_t* client, const Sent& sent) {
+    const std::size_t key_length = sent.key != nullptr ? 1 : 0;
+    return kafka::Producer(client).producev(
+        RD_KAFKA_V_TOPIC(sent.topic.c_str()), RD_KAFKA_V_PARTITION(sent.partition),
+        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_VALUE(const_cast<char*>(sent.value), 5),
+        RD_KAFKA_V_KEY(sent.key, key_length), RD_KAFKA_V_END);
+  }
+};
+
+constexpr std::string_view unknown_topic_tree = R"(
+send nowhere PRODUCER
+  status ERROR
+  error.type = UNKNOWN_TOPIC_OR_PARTITION
+  messaging.client.id = checkout
+  messaging.destination.name = nowhere
+  messaging.operation.name = send
+  messaging.operation.type = send
+  messaging.system = kafka
+  server.address = 127.0.0.1
+  server.port = PORT
+)";
+
+TEST_F(KafkaFailures, UnknownTopic_Interceptors) {
+  cluster_->set_topic_error("nowhere", RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+  const Client producer = make_producer();
+  ASSERT_EQ(produce(producer.get(), {.topic = "nowhere"}), RD_KAFKA_RESP_ERR_NO_ERROR);
+  ASSERT_EQ(drain_reports(producer.get()), 0);
+  EXPECT_EQ(tree(), unknown_topic_tree);
+}
+
+TEST_F(KafkaFailures, UnknownTopic_Wrapper) {
+  cluster_->set_topic_error("nowhere", RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+  const Client producer = make_producer();
+  ASSERT_EQ(produce_by_wrapper(producer.get(), {.topic = "nowhere"}), RD_KAFKA_RESP_ERR_NO_ERROR);
+  ASSERT_EQ(drain_reports(producer.get()), 0);
+  EXPECT_EQ(tree(), unknown_topic_tree);
+  // Known by now, the topic is refused inside the call: still one span for one message.
+  recorder_->clear();
+  ASSERT_EQ(produce_by_wrapper(producer.get(), {.topic = "nowhere"}), RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC);
+  EXPECT_EQ(brief(), R"(
+send nowhere PRODUCER
+  status ERROR
+  error.type = _UNKNOWN_TOPIC
+)");
+}
+
+TEST_F(KafkaFailures, ABrokersErrorHasTheProtocolsName) {
+  const Client producer = make_producer({}, {{"retries", "0"}});
+  cluster_->fail_next_produce({RD_KAFKA_RESP_ERR_INVALID_MSG});
+  ASSERT_EQ(produce(producer.get()), RD_KAFKA_RESP_ERR_NO_ERROR);
+  ASSERT_EQ(drain_reports(producer.get()), 0);
+  EXPECT_EQ(brief(), R"(
+send orders PRODUCER
+  status ERROR
+  error.type = CORRUPT_MESSAGE
+  messaging.destination.partition.id = 0
+)");
+}
+
+constexpr std::string_view unknown_partition_tree = R"(
+send orders PRODUCER
+  status ERROR
+  error.type = _UNKNOWN_PARTITION
+  messaging.destination.partition.id = 7
+  messaging.kafka.message.key = k
+)";
+
+TEST_F(KafkaFailures, UnknownPartition_Interceptors) {
+  const Client producer = make_producer();
+  learn_topic(producer.get(), "orders");
+  EXPECT_EQ(produce(producer.get(), {.key = "k", .partition = 7}), RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION);
+  EXPECT_EQ(brief(), unknown_partition_tree);
+}
+
+TEST_F(KafkaFailures, UnknownPartition_Wrapper) {
+  const Client producer = make_producer();
+  learn_topic(producer.get(), "orders");
+  EXPECT_EQ(produce_by_wrapper(producer.get(), {.key = "k", .partition = 7}),
+            RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION);
+  EXPECT_EQ(brief(), unknown_partition_tree);
+}
+
+// Only the wrapper can see what librdkafka refuses before its interceptors are called.
+TEST_F(KafkaFailures, QueueFull_Interceptors) {
+  const Client producer = make_producer({}, {{"queue.buffering.max.messages", "1"}, {"linger.ms", "60000"}});
+  ASSERT_EQ(produce(producer.get(), {.key = "a"}), RD_KAFKA_RESP_ERR_NO_ERROR);
+  EXPECT_EQ(produce(producer.get(), {.key = "b"}), RD_KAFKA_RESP_ERR__QUEUE_FULL);
+  deliver(producer.get());
+  EXPECT_EQ(brief(), R"(
+send orders PRODUCER
+  messaging.destination.partition.id = 0
+  messaging.kafka.message.key = a
+  messaging.kafka.offset = 0
+)");
+}
+
+TEST_F(KafkaFailures, QueueFull_Wrapper) {
+  const Client producer = make_producer({}, {{"queue.buffering.max.messages", "1"}, {"linger.ms", "60000"}});
+  ASSERT_EQ(produce_by_wrapper(producer.get(), {.key = "a"}), RD_KAFKA_RESP_ERR_NO_ERROR);
+  EXPECT_EQ(produce_by_wrapper(producer.get(), {.key = "b", .partition = 0}), RD_KAFKA_RESP_ERR__QUEUE_FULL);
+  deliver(producer.get());
+  EXPECT_EQ(brief(), R"(
+send orders CLIENT
+  status ERROR
+  error.type = _QUEUE_FULL
+  messaging.destination.partition.id = 0
+  messaging.kafka.message.key = b
+send orders PRODUCER
+  messaging.destination.partition.id = 0
+  messaging.kafka.message.key = a
+  messaging.kafka.offset = 0
+)");
+}
+
+TEST_F(KafkaFailures, MessageTooLarge_Interceptors) {
+  const Client producer = make_producer({}, {{"message.max.bytes", "1000"}});
+  const std::string large(2000, 'x');
+  EXPECT_EQ(produce(producer.get(), {.value = large.c_str()}), RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+  EXPECT_EQ(tree(), "\n");
+}
+
+TEST_F(KafkaFailures, MessageTooLarge_Wrapper) {
+  const Client client = make_producer({}, {{"message.max.bytes", "1000"}});
+  const kafka::Producer producer(client.get());
+  std::string large(2000, 'x');
+  rd_kafka_topic_t* topic = rd_kafka_topic_new(client.get(), "orders", nullptr);
+  errno = 0;
+  EXPECT_EQ(producer.produce(topic, 0, RD_KAFKA_MSG_F_COPY, large.data(), large.size(), "k", 1, nullptr), -1);
+  EXPECT_EQ(errno, EMSGSIZE);
+  EXPECT_EQ(rd_kafka_last_error(), RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+  EXPECT_EQ(brief(), R"(
+send orders CLIENT
+  status ERROR
+  error.type = MESSAGE_TOO_LARGE
+  messaging.destination.partition.id = 0
+  messaging.kafka.message.key = k
+)");
+  rd_kafka_topic_destroy(topic);
+}
+
+TEST_F(KafkaFailures, AFailedSpanOfTheWrapperBeganBeforeTheCallAndIsTheCallersChild) {
+  const Client client = make_producer({}, {{"message.max.bytes", "1000"}});
+  std::string large(2000, 'x');
+  const rd_kafka_vu_t arguments[] = {
+      {.vtype = RD_KAFKA_VTYPE_TOPIC, .u = {.cstr = "orders"}},
+      {.vtype = RD_KAFKA_VTYPE_VALUE, .u = {.mem = {large.data(), large.size()}}},
+  };
+  {
+    const Span checkout = start_span("checkout");
+    const Scope scope = checkout.activate();
+    rd_kafka_error_t* error = kafka::Producer(client.get()).produceva(arguments, 2);
+    ASSERT_NE(error, nullptr);
+    EXPECT_EQ(rd_kafka_error_code(error), RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+    rd_kafka_error_destroy(error);
+  }
+  EXPECT_EQ(brief(), R"(
+checkout INTERNAL
+  send orders CLIENT
+    status ERROR
+    error.type = MESSAGE_TOO_LARGE
+)");
+}
+
+// produce_batch() reports per message what happened to each; so does the wrapper.
+TEST_F(KafkaFailures, ABatchThatFailsInPartHasOneSpanForEachMessage_Wrapper) {
+  const Client client = make_producer({}, {{"message.max.bytes", "1000"}});
+  learn_topic(client.get(), "orders");
+  rd_kafka_topic_t* topic = rd_kafka_topic_new(client.get(), "orders", nullptr);
+  std::string fits = "fits";
+  std::string large(2000, 'x');
+  const char* keys = "abcde";
+  rd_kafka_message_t messages[5]{};
+  for (int i = 0; i < 5; ++i) {
+    messages[i].payload = (i == 1 ? large : fits).data();
+    messages[i].len = (i == 1 ? large : fits).size();
+    messages[i].key = const_cast<char*>(keys + i);
+    messages[i].key_len = 1;
+    messages[i].partition = i == 3 ? 9 : 0;
+  }
+  int good = 0;
+  {
+    const LeakAllowed leak;
+    good = kafka::Producer(client.get())
+               .produce_batch(topic, 0, RD_KAFKA_MSG_F_COPY | RD_KAFKA_MSG_F_PARTITION, messages, 5);
+  }
+  EXPECT_EQ(good, 3);
+  EXPECT_EQ(messages[1].err, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+  EXPECT_EQ(messages[3].err, RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION);
+  // librdkafka never forgets the message with the bad partition, so flush() would wait for it.
+  while (rd_kafka_outq_len(client.get()) > 1)
+    rd_kafka_poll(client.get(), 10);
+  rd_kafka_topic_destroy(topic);
+  EXPECT_EQ(brief(), R"(
+send orders CLIENT
+  status ERROR
+  error.type = MESSAGE_TOO_LARGE
+  messaging.destination.partition.id = 0
+  messaging.kafka.message.key = b
+send orders PRODUCER
+  messaging.destination.partition.id = 0
+  messaging.kafka.message.key = a
+  messaging.kafka.offset = 0
+send orders PRODUCER
+  messaging.destination.partition.id = 0
+  messaging.kafka.message.key = c
+  messaging.kafka.offset = 1
+send orders PRODUCER
+  messaging.destination.partition.id = 0
+  messaging.kafka.message.key = e
+  messaging.kafka.offset = 2
+send orders PRODUCER
+  status ERROR
+  error.type = _UNKNOWN_PARTITION
+  messaging.destination.partition.id = 9
+  messaging.kafka.message.key = d
+)");
+}
+
+TEST_F(KafkaFailures, PurgedMessagesEndTheirSpans) {
+  const Client producer = make_producer({}, {{"linger.ms", "60000"}});
+  for (int i = 0; i < 3; ++i)
+    ASSERT_EQ(produce(producer.get()), RD_KAFKA_RESP_ERR_NO_ERROR);
+  ASSERT_EQ(rd_kafka_purge(producer.get(), RD_KAFKA_PURGE_F_QUEUE), RD_KAFKA_RESP_ERR_NO_ERROR);
+  rd_kafka_flush(producer.get(), 1000);
+  const std::vector<testing::OwnedSpan> spans = recorder_->spans();
+  ASSERT_EQ(spans.size(), 3U);
+  for (const testing::OwnedSpan& span : spans)
+    EXPECT_EQ(span.attribute("error.type"), "_PURGE_QUEUE");
+}
+
+TEST_F(KafkaFailures, ProducerCloseWithMessagesInFlight_Interceptors) {
+  {
+    const Client producer = make_producer({}, {{"bootstrap.servers", "127.0.0.1:1"}});
+    for (int i = 0; i < 3; ++i)
+      ASSERT_EQ(produce(producer.get()), RD_KAFKA_RESP_ERR_NO_ERROR);
+    EXPECT_TRUE(recorder_->spans().empty());
+  }
+  const std::vector<testing::OwnedSpan> spans = recorder_->spans();
+  ASSERT_EQ(spans.size(), 3U);
+  for (const testing::OwnedSpan& span : spans)
+    EXPECT_EQ(span.attribute("error.type"), "_DESTROY");
+}
+
+TEST_F(KafkaFailures, ProducerCloseWithMessagesInFlight_Wrapper) {
+  {
+    const Client client = make_producer({}, {{"bootstrap.servers", "127.0.0.1:1"}});
+    for (int i = 0; i < 3; ++i)
+      ASSERT_EQ(produce_by_wrapper(client.get(), {}), RD_KAFKA_RESP_ERR_NO_ERROR);
+    EXPECT_EQ(kafka::Producer(client.get()).flush(10), RD_KAFKA_RESP_ERR__TIMED_OUT);
+  }
+  const std::vector<testing::OwnedSpan> spans = recorder_->spans();
+  ASSERT_EQ(spans.size(), 3U);
+  for (const testing::OwnedSpan& span : spans)
+    EXPECT_EQ(span.attribute("error.type"), "_DESTROY");
+}
+
+TEST_F(KafkaFailures, SpansThatEndAtEnqueueDoNotWaitForTheBroker) {
+  const Client producer =
+      make_producer({.end_send_at = kafka::SendEnd::enqueue}, {{"bootstrap.servers", "127.0.0.1:1"}});
+  ASSERT_EQ(produce(producer.get(), {.key = "k", .partition = 3}), RD_KAFKA_RESP_ERR_NO_ERROR);
+  EXPECT_EQ(brief(), R"(
+send orders PRODUCER
+  messaging.destination.partition.id = 3
+  messaging.kafka.message.key = k
+)");
+}
+
+TEST_F(KafkaFailures, AProducerThatIsNotInstrumentedIsPassedThrough) {
+  const Client producer = make_bare_producer();
+  EXPECT_EQ(produce_by_wrapper(producer.get(), {}), RD_KAFKA_RESP_ERR_NO_ERROR);
+  deliver(producer.get());
+  EXPECT_EQ(tree(), "\n");
+}
+
+// Hooks.
+TEST_F(KafkaFailures, HooksSeeTheMessageAndTheirExceptionsAreSwallowed) {
+  int started = 0;
+  int finished = 0;
+  kafka::Options options;
+  options.on_start = [&](Span& span, const kafka::Call& call) {
+    ++started;
+    ASSERT_EQ(call.messages.size(), 1U);
+    span.set("app.size", static_cast<std::int64_t>(call.messages[0]->len));
+    EXPECT_EQ(call.topic, "orders");
+  };
+  options.on_finish = [&](Span&, const kafka::Call&) {
+    ++finished;
+    throw std::runtime_error("from a hook");
+  };
+  {
+    const Client producer = make_producer(options);
+    ASSERT_EQ(produce(producer.get()), RD_KAFKA_RESP_ERR_NO_ERROR);
+    deliver(producer.get());
+  }
+  EXPECT_EQ(started, 1);
+  EXPECT_EQ(finished, 1);
+  EXPECT_EQ(recorder_->counters()[Counter::hook_failures], 1U);
+  EXPECT_EQ(brief(), R"(
+send orders PRODUCER
+  app.size = 5
+  messaging.destination.partition.id = 0
+  messaging.kafka.offset = 0
+)");
+}
+
+// Modes and opt-ins.
+TEST_F(KafkaFailures, SwitchedOffTheModuleTouchesNothing) {
+  const Span ambient = start_span("checkout");
+  const Scope scope = ambient.activate();
+  {
+    const Client producer = make_producer({.mode = ModuleMode::off});
+    ASSERT_EQ(produce(producer.get()), RD_KAFKA_RESP_ERR_NO_ERROR);
+    deliver(producer.get());
+    const Client consumer = make_bare_consumer();
+    const OwnedMessage message = poll(consumer.get());
+    EXPECT_TRUE(headers_of(message.get()).empty());
+    const Client silent = make_consumer({.mode = ModuleMode::off});
+    const kafka::Message received = kafka::consume(silent.get(), 10s);
+    ASSERT_TRUE(received);
+    const auto processing = kafka::process(received);
+    EXPECT_EQ(Context::current().span.span_id, ambient.context().span_id);
+  }
+  EXPECT_EQ(tree(), "\n");
+}
+
+TEST_F(KafkaFailures, InPropagateModeContextsTravelWithoutSpans) {
+  const SpanContext checkout = start_span("checkout").context();
+  {
+    Context context;
+    context.span = checkout;
+    const Scope scope(context);
+    const Client producer = make_producer({.mode = ModuleMode::propagate});
+    ASSERT_EQ(produce(producer.get()), RD_KAFKA_RESP_ERR_NO_ERROR);
+    deliver(producer.get());
+  }
+  {
+    const Client consumer = make_consumer({.mode = ModuleMode::propagate});
+    const kafka::Message message = kafka::consume(consumer.get(), 10s);
+    EXPECT_EQ(values_of(headers_of(message.get()), "traceparent"),
+              std::vector<std::string>{traceparent(checkout)});
+    const auto processing = kafka::process(message);
+    EXPECT_EQ(Context::current().span.span_id, checkout.span_id);
+  }
+  EXPECT_EQ(tree({.attributes = false}), "\ncheckout INTERNAL\n");
+}
+
+TEST_F(KafkaFailures, UnderASuppressedContextNothingIsTraced) {
+  const Scope scope(suppressed({}));
+  {
+    const Client producer = make_producer();
+    ASSERT_EQ(produce(producer.get()), RD_KAFKA_RESP_ERR_NO_ERROR);
+    deliver(producer.get());
+    const Client consumer = make_consumer();
+    const kafka::Message message = kafka::consume(consumer.get(), 10s);
+    EXPECT_TRUE(headers_of(message.get()).empty());
+    const auto processing = kafka::process(message);
+    EXPECT_TRUE(Context::current().suppressed);
+  }
+  EXPECT_EQ(tree(), "\n");
+}
+
+TEST_F(KafkaFailures, TheDupOptInAddsTheOldNames) {
+  ASSERT_EQ(setenv("OTEL_SEMCONV_STABILITY_OPT_IN", "http, messaging/dup", 1), 0);
+  {
+    const Client producer = make_producer();
+    ASSERT_EQ(produce(producer.get()), RD_KAFKA_RESP_ERR_NO_ERROR);
+    deliver(producer.get());
+    const Client consumer = make_consumer();
+    const kafka::Message message = kafka::consume(consumer.get(), 10s);
+    const auto processing = kafka::process(message);
+  }
+  unsetenv("OTEL_SEMCONV_STABILITY_OPT_IN");
+  EXPECT_EQ(tree(), R"(
+poll orders CLIENT
+  messaging.client.id = fulfilment
+  messaging.client_id = fulfilment
+  messaging.consumer.group.name = workers
+  messaging.destination.name = orders
+  messaging.destination.partition.id = 0
+  messaging.kafka.consumer.group = workers
+  messaging.kafka.destination.partition = 0
+  messaging.kafka.message.offset = 0
+  messaging.kafka.offset = 0
+  messaging.operation = receive
+  messaging.operation.name = poll
+  messaging.operation.type = receive
+  messaging.system = kafka
+  server.address = 127.0.0.1
+  server.port = PORT
+  link -> send orders
+send orders PRODUCER
+  messaging.client.id = checkout
+  messaging.client_id = checkout
+  messaging.destination.name = orders
+  messaging.destination.partition.id = 0
+  messaging.kafka.destination.partition = 0
+  messaging.kafka.message.offset = 0
+  messaging.kafka.offset = 0
+  messaging.operation = publish
+  messaging.operation.name = send
+  messaging.operation.type = send
+  messaging.system = kafka
+  server.address = 127.0.0.1
+  server.port = PORT
+  process orders CONSUMER
+    messaging.client.id = fulfilment
+    messaging.client_id = fulfilment
+    messaging.consumer.group.name = workers
+    messaging.destination.name = orders
+    messaging.destination.partition.id = 0
+    messaging.kafka.consumer.group = workers
+    messaging.kafka.destination.partition = 0
+    messaging.kafka.message.offset = 0
+    messaging.kafka.offset = 0
+    messaging.operation = process
+    messaging.operation.name = process
+    messaging.operation.type = process
+    messaging.system = kafka
+    server.address = 127.0.0.1
+    server.port = PORT
+    link -> send orders
+)");
+}
+
+TEST_F(KafkaFailures, TheClusterIdComesFromTheWrapperOnceItIsKnown) {
+  {
+    const Client client = make_producer();
+    learn_topic(client.get(), "orders");
+    const kafka::Producer producer(client.get());
+    producer.poll(0);
+    ASSERT_EQ(produce(client.get()), RD_KAFKA_RESP_ERR_NO_ERROR);
+    deliver(client.get());
+    char* known = rd_kafka_clusterid(client.get(), 0);
+    ASSERT_NE(known, nullptr);
+    ASSERT_EQ(recorder_->spans().size(), 1U);
+    EXPECT_EQ(recorder_->spans()[0].attribute("messaging.kafka.cluster.id"), known);
+    rd_kafka_mem_free(client.get(), known);
+  }
+}
+
+TEST_F(KafkaFailures, KeysThatAreNoTextAndLargeOnesAreLeftOut) {
+  const std::string large(1025, 'k');
+  const char* const not_captured[] = {"\xFF\xFE", "tab\there", large.c_str(), "\xC2\x80"};
+  {
+    const Client producer = make_producer();
+    for (const char* key : not_captured)
+      ASSERT_EQ(produce(producer.get(), {.key = key}), RD_KAFKA_RESP_ERR_NO_ERROR);
+    deliver(producer.get());
+  }
+  for (const testing::OwnedSpan& span : recorder_->spans()) {
+    EXPECT_EQ(span.attribute("messaging.kafka.message.key"), "") << span.attribute("messaging.kafka.offset");
+  }
+}
+
+}  // namespace
+}  // namespace midtrace::test

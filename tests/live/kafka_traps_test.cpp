@@ -1,0 +1,447 @@
+// What librdkafka does that would break a naive interceptor, one test for each: crashes are provoked in child
+// processes.
+
+#include "live/kafka_fixture.h"
+
+#include <csignal>
+#include <cstdlib>
+#include <set>
+#include <thread>
+
+namespace midtrace::test {
+namespace {
+
+class KafkaTraps : public KafkaFixture {
+ protected:
+  void SetUp() override {
+    ::testing::FLAGS_gtest_death_test_style = "threadsafe";
+    KafkaFixture::SetUp();
+  }
+};
+
+constexpr std::size_t limit = 2000;
+
+bool has_context(const HeaderList& headers) { return values_of(headers, "traceparent").size() == 1; }
+
+// A header that lifts a message over message.max.bytes aborts the process, with every codec. The size check
+// comes before on_send, so nothing in librdkafka prevents it.
+class KafkaSizes : public KafkaTraps, public ::testing::WithParamInterface<const char*> {
+ public:
+  // The child: every message that librdkafka accepts is delivered, and those with room for it carry a
+  // context.
+  void send_every_size(bool with_baggage, bool with_headers) {
+    std::string why;
+    Context ambient;
+    if (with_baggage) ambient.baggage = Baggage().with("tenant", std::string(300, 'b'));
+    const Scope scope(ambient);
+    {
+      const Client client = make_producer({}, {{"message.max.bytes", std::to_string(limit)},
+                                               {"compression.codec", GetParam()},
+                                               {"linger.ms", "5"}});
+      const std::string text(limit + 50, 'x');
+      for (std::size_t size = limit - 900; size < limit + 20; ++size) {
+        const std::string value = text.substr(0, size);
+        Sent sent{.value = value.c_str(), .key = "key"};
+        if (with_headers) sent.headers = {{"tenant", "blue"}, {"tracestate", std::string(100, 's')}};
+        if (produce(client.get(), sent) != RD_KAFKA_RESP_ERR_NO_ERROR) break;
+      }
+      if (rd_kafka_flush(client.get(), 20000) != RD_KAFKA_RESP_ERR_NO_ERROR) std::_Exit(2);
+    }
+    int delivered = 0;
+    int producers = 0;
+    bool ordered = true;
+    for (const testing::OwnedSpan& span : recorder_->spans()) {
+      if (span.status == StatusCode::error) std::_Exit(3);
+      ++delivered;
+      if (span.kind == SpanKind::producer) ++producers;
+    }
+    const Client consumer = make_bare_consumer();
+    int carried = 0;
+    bool last_carried = true;
+    for (int i = 0; i < delivered; ++i) {
+      const OwnedMessage message = poll(consumer.get());
+      if (message == nullptr) std::_Exit(4);
+      const bool carries = has_context(headers_of(message.get()));
+      ordered = ordered && (last_carried || !carries);  // sizes grow: once too large, always too large
+      last_carried = carries;
+      if (carries) ++carried;
+    }
+    if (!ordered || carried == 0 || carried == delivered || carried != producers) std::_Exit(5);
+    if (recorder_->counters()[Counter::injection_skipped] !=
+        static_cast<std::uint64_t>(delivered - carried)) {
+      std::_Exit(6);
+    }
+    std::_Exit(0);
+  }
+};
+
+TEST_P(KafkaSizes, NoMessageIsLiftedOverTheLimit) {
+  EXPECT_EXIT(send_every_size(false, false), ::testing::ExitedWithCode(0), "");
+}
+TEST_P(KafkaSizes, NoMessageWithBaggageIsLiftedOverTheLimit) {
+  EXPECT_EXIT(send_every_size(true, false), ::testing::ExitedWithCode(0), "");
+}
+TEST_P(KafkaSizes, NoMessageWithHeadersIsLiftedOverTheLimit) {
+  EXPECT_EXIT(send_every_size(false, true), ::testing::ExitedWithCode(0), "");
+}
+
+INSTANTIATE_TEST_SUITE_P(Codecs, KafkaSizes, ::testing::Values("none", "gzip", "snappy", "lz4", "zstd"));
+
+rd_kafka_conf_t* conf_that_fails() {
+  rd_kafka_conf_t* conf = rd_kafka_conf_new();
+  rd_kafka_conf_set(conf, "security.protocol", "ssl", nullptr, 0);
+  rd_kafka_conf_set(conf, "ssl.ca.location", "/nonexistent/ca.pem", nullptr, 0);
+  rd_kafka_conf_set(conf, "log_level", "0", nullptr, 0);
+  return conf;
+}
+
+TEST_F(KafkaTraps, CreateSurvivesAClientThatCannotBeMade) {
+  const auto child = [] {
+    char why[512] = "";
+    for (int i = 0; i < 3; ++i) {
+      if (kafka::create(RD_KAFKA_PRODUCER, conf_that_fails(), why, sizeof why) != nullptr) std::_Exit(2);
+    }
+    std::_Exit(std::string_view(why).find("ssl.ca.location") == std::string_view::npos ? 3 : 0);
+  };
+  EXPECT_EXIT(child(), ::testing::ExitedWithCode(0), "");
+}
+
+// A limit of librdkafka below 2.13 that instrument() cannot lift: destroying the configuration afterwards
+// crashes. Under ThreadSanitizer, whose allocator keeps freed memory readable, it happens to survive.
+#ifndef MIDTRACE_TEST_THREAD_SANITIZER
+TEST_F(KafkaTraps, AFailedNewAndADestroyedConfigurationCrashBefore_2_13) {
+  const auto child = [] {
+    rd_kafka_conf_t* conf = conf_that_fails();
+    kafka::instrument(conf);
+    char why[512] = "";
+    if (rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why) != nullptr) std::_Exit(2);
+    rd_kafka_conf_destroy(conf);
+    std::_Exit(0);
+  };
+  if (rd_kafka_version() < 0x020d0000) {
+    EXPECT_EXIT(
+        child(), [](int status) { return !::testing::ExitedWithCode(0)(status); }, "");
+  } else {
+    EXPECT_EXIT(child(), ::testing::ExitedWithCode(0), "");
+  }
+}
+#endif
+
+TEST_F(KafkaTraps, CreateMakesATracedClient) {
+  char why[512] = "";
+  const Client producer(kafka::create(RD_KAFKA_PRODUCER, configuration(), why, sizeof why));
+  ASSERT_NE(producer, nullptr) << why;
+  ASSERT_EQ(produce(producer.get()), RD_KAFKA_RESP_ERR_NO_ERROR);
+  deliver(producer.get());
+  EXPECT_EQ(recorder_->spans().size(), 1U);
+}
+
+// Reports that come after on_destroy, and those that never come.
+TEST_F(KafkaTraps, EverySendEndsExactlyOnceHoweverItsClientIsClosed) {
+  constexpr int rounds = 20;
+  constexpr int messages = 200;
+  for (int round = 0; round < rounds; ++round) {
+    const Client producer = make_producer();
+    for (int i = 0; i < messages; ++i)
+      ASSERT_EQ(produce(producer.get()), RD_KAFKA_RESP_ERR_NO_ERROR);
+    if (round % 2 == 0) rd_kafka_poll(producer.get(), round);
+  }
+  std::set<std::string> ids;
+  const std::vector<testing::OwnedSpan> spans = recorder_->spans();
+  for (const testing::OwnedSpan& span : spans)
+    ids.insert(span.context.span_id.to_string());
+  EXPECT_EQ(spans.size(), static_cast<std::size_t>(rounds * messages));
+  EXPECT_EQ(ids.size(), spans.size());
+}
+
+TEST_F(KafkaTraps, ABatchMessageThatIsNeverReportedEndsWithItsClient) {
+  {
+    const Client producer = make_producer();
+    learn_topic(producer.get(), "orders");
+    rd_kafka_topic_t* topic = rd_kafka_topic_new(producer.get(), "orders", nullptr);
+    rd_kafka_message_t message{};
+    message.payload = const_cast<char*>("order");
+    message.len = 5;
+    message.partition = 9;
+    {
+      const LeakAllowed leak;
+      EXPECT_EQ(rd_kafka_produce_batch(topic, 0, RD_KAFKA_MSG_F_COPY | RD_KAFKA_MSG_F_PARTITION, &message, 1),
+                0);
+    }
+    rd_kafka_topic_destroy(topic);
+    EXPECT_TRUE(recorder_->spans().empty());
+  }
+  EXPECT_EQ(brief(), R"(
+send orders PRODUCER
+  status ERROR
+  error.type = _DESTROY
+)");
+  EXPECT_EQ(recorder_->counters()[Counter::operations_lost], 1U);
+}
+
+// A partitioner that fails inside produce_batch(): the report names the application's array element.
+std::int32_t no_partition(const rd_kafka_topic_t*, const void*, std::size_t, std::int32_t, void*, void*) {
+  return 99;
+}
+
+class KafkaPartitioner : public KafkaTraps {
+ protected:
+  Client make_failing_producer() {
+    rd_kafka_conf_t* conf = configuration({{"client.id", "checkout"}});
+    EXPECT_TRUE(kafka::instrument(conf));
+    rd_kafka_topic_conf_t* topic_conf = rd_kafka_topic_conf_new();
+    rd_kafka_topic_conf_set_partitioner_cb(topic_conf, no_partition);
+    rd_kafka_conf_set_default_topic_conf(conf, topic_conf);
+    Client producer = create(RD_KAFKA_PRODUCER, conf);
+    learn_topic(producer.get(), "orders");
+    return producer;
+  }
+};
+
+TEST_F(KafkaPartitioner, AFailureInsideProduceBatchEndsTheRightSpans) {
+  const Client producer = make_failing_producer();
+  rd_kafka_topic_t* topic = rd_kafka_topic_new(producer.get(), "orders", nullptr);
+  rd_kafka_message_t messages[3]{};
+  const char* keys = "abc";
+  for (int i = 0; i < 3; ++i) {
+    messages[i].payload = const_cast<char*>("order");
+    messages[i].len = 5;
+    messages[i].key = const_cast<char*>(keys + i);
+    messages[i].key_len = 1;
+  }
+  EXPECT_EQ(rd_kafka_produce_batch(topic, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY, messages, 3), 0);
+  EXPECT_EQ(kafka::Producer(producer.get())
+                .produce_batch(topic, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY, messages, 3),
+            0);
+  rd_kafka_topic_destroy(topic);
+  const std::vector<testing::OwnedSpan> spans = recorder_->spans();
+  ASSERT_EQ(spans.size(), 6U);
+  std::multiset<std::string> seen;
+  for (const testing::OwnedSpan& span : spans) {
+    EXPECT_EQ(span.attribute("error.type"), "_UNKNOWN_PARTITION");
+    seen.insert(span.attribute("messaging.kafka.message.key"));
+  }
+  EXPECT_EQ(seen, (std::multiset<std::string>{"a", "a", "b", "b", "c", "c"}));
+}
+
+// The headers are the application's again when producev() fails, and must be as they were.
+TEST_F(KafkaPartitioner, AfterAFailureTheApplicationsHeadersAreAsTheyWere) {
+  const Client producer = make_failing_producer();
+  const HeaderList before{{"tenant", "blue"}, {std::string("bytes"), std::string("\0\1\2", 3)}};
+  rd_kafka_headers_t* headers = make_headers(before);
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    EXPECT_EQ(rd_kafka_producev(producer.get(), RD_KAFKA_V_TOPIC("orders"), RD_KAFKA_V_HEADERS(headers),
+                                RD_KAFKA_V_END),
+              RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION);
+    EXPECT_EQ(list_headers(headers), before);
+  }
+  rd_kafka_headers_destroy(headers);
+}
+
+TEST_F(KafkaPartitioner, AfterAFailureAReplacedContextIsBackInTheHeaders) {
+  const Client producer = make_failing_producer();
+  const std::string malformed = "00-not-a-context";
+  const HeaderList before{{"tenant", "blue"}, {"traceparent", malformed}, {"tracestate", "vendor=1"}};
+  rd_kafka_headers_t* headers = make_headers(before);
+  rd_kafka_header_add(headers, "traceparent", -1, nullptr, 0);
+  EXPECT_EQ(rd_kafka_producev(producer.get(), RD_KAFKA_V_TOPIC("orders"), RD_KAFKA_V_HEADERS(headers),
+                              RD_KAFKA_V_END),
+            RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION);
+  HeaderList expected = before;
+  expected.emplace_back("traceparent", "(null)");
+  EXPECT_EQ(list_headers(headers), expected);
+  rd_kafka_headers_destroy(headers);
+}
+
+TEST_F(KafkaPartitioner, UnsampledMessagesAreCleanedUpToo) {
+  start_recorder({.sampler = always_off_sampler()});
+  const Client producer = make_failing_producer();
+  const HeaderList before{{"tenant", "blue"}};
+  rd_kafka_headers_t* headers = make_headers(before);
+  EXPECT_EQ(rd_kafka_producev(producer.get(), RD_KAFKA_V_TOPIC("orders"), RD_KAFKA_V_HEADERS(headers),
+                              RD_KAFKA_V_END),
+            RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION);
+  EXPECT_EQ(list_headers(headers), before);
+  rd_kafka_headers_destroy(headers);
+}
+
+TEST_F(KafkaTraps, HeadersAreChangedInPlaceAndNeverTwice) {
+  const Client producer = make_producer();
+  ASSERT_EQ(
+      produce(producer.get(), {.headers = {{"tenant", "blue"}, {"traceparent", "x"}, {"traceparent", "y"}}}),
+      RD_KAFKA_RESP_ERR_NO_ERROR);
+  deliver(producer.get());
+  const Client consumer = make_bare_consumer();
+  const OwnedMessage message = poll(consumer.get());
+  EXPECT_EQ(headers_of(message.get()),
+            (HeaderList{{"tenant", "blue"}, {"traceparent", traceparent(recorder_->spans().at(0).context)}}));
+}
+
+// Interceptors are not copied with a configuration; ours are.
+TEST_F(KafkaTraps, CopiesOfAConfigurationAndTheirCopiesAreInstrumented) {
+  rd_kafka_conf_t* original = configuration({{"client.id", "original"}});
+  ASSERT_TRUE(kafka::instrument(original, {.capture_message_key = false}));
+  rd_kafka_conf_t* copy = rd_kafka_conf_dup(original);
+  rd_kafka_conf_t* copy_of_copy = rd_kafka_conf_dup(copy);
+  rd_kafka_conf_t* unused = rd_kafka_conf_dup(copy_of_copy);
+  rd_kafka_conf_set(copy, "client.id", "copy", nullptr, 0);
+  rd_kafka_conf_set(copy_of_copy, "client.id", "copy of copy", nullptr, 0);
+  rd_kafka_conf_destroy(unused);
+  {
+    const Client first = create(RD_KAFKA_PRODUCER, copy_of_copy);
+    const Client second = create(RD_KAFKA_PRODUCER, copy);
+    const Client third = create(RD_KAFKA_PRODUCER, original);
+    for (const Client* client : {&first, &second, &third}) {
+      ASSERT_EQ(produce(client->get(), {.key = "k"}), RD_KAFKA_RESP_ERR_NO_ERROR);
+      deliver(client->get());
+    }
+  }
+  std::set<std::string> clients;
+  for (const testing::OwnedSpan& span : recorder_->spans()) {
+    clients.insert(span.attribute("messaging.client.id"));
+    EXPECT_EQ(span.attribute("messaging.kafka.message.key"), "") << "copies share the options";
+  }
+  EXPECT_EQ(clients, (std::set<std::string>{"original", "copy", "copy of copy"}));
+}
+
+TEST_F(KafkaTraps, InstrumentingTwiceTracesOnce) {
+  rd_kafka_conf_t* conf = configuration();
+  EXPECT_TRUE(kafka::instrument(conf));
+  EXPECT_TRUE(kafka::instrument(conf));
+  const Client producer = create(RD_KAFKA_PRODUCER, conf);
+  ASSERT_EQ(produce(producer.get()), RD_KAFKA_RESP_ERR_NO_ERROR);
+  deliver(producer.get());
+  EXPECT_EQ(recorder_->spans().size(), 1U);
+  EXPECT_FALSE(kafka::instrument(static_cast<rd_kafka_conf_t*>(nullptr)));
+}
+
+// on_consume has no bracket and the headers may be gone later: the wrapper brackets, and reads them when they
+// come.
+TEST_F(KafkaTraps, TheWrapperReadsContextsBeforeTheApplicationDetachesTheHeaders) {
+  {
+    const Client producer = make_producer();
+    ASSERT_EQ(produce(producer.get()), RD_KAFKA_RESP_ERR_NO_ERROR);
+    deliver(producer.get());
+  }
+  {
+    const Client consumer = make_consumer();
+    const kafka::Message message = kafka::consume(consumer.get(), 10s);
+    rd_kafka_headers_t* headers = nullptr;
+    ASSERT_EQ(rd_kafka_message_detach_headers(message.get(), &headers), RD_KAFKA_RESP_ERR_NO_ERROR);
+    rd_kafka_headers_destroy(headers);
+    const auto processing = kafka::process(message);
+  }
+  EXPECT_EQ(tree({.attributes = false}), R"(
+poll orders CLIENT
+  link -> send orders
+send orders PRODUCER
+  process orders CONSUMER
+    link -> send orders
+)");
+}
+
+TEST_F(KafkaTraps, APollSpanOfTheWrapperLastsAsLongAsTheCall) {
+  start_recorder({.real_clock = true});
+  {
+    const Client producer = make_producer();
+    ASSERT_EQ(produce(producer.get()), RD_KAFKA_RESP_ERR_NO_ERROR);
+    deliver(producer.get());
+  }
+  const auto before = std::chrono::steady_clock::now();
+  {
+    const Client consumer = make_consumer();
+    ASSERT_TRUE(kafka::consume(consumer.get(), 10s));
+  }
+  const auto most = std::chrono::steady_clock::now() - before;
+  for (const testing::OwnedSpan& span : recorder_->spans()) {
+    if (span.kind != SpanKind::client) continue;
+    const auto length = std::chrono::nanoseconds(span.end_unix_nanos - span.start_unix_nanos);
+    EXPECT_GT(length, 1ms) << "an assigned consumer needs several round trips before its first message";
+    EXPECT_LT(length, most);
+  }
+}
+
+// Under the topic's lock, with a client whose name is not known yet.
+TEST_F(KafkaTraps, TheFirstSendMayComeUnderTheTopicsLock) {
+  rd_kafka_conf_t* conf = configuration();
+  ASSERT_TRUE(kafka::instrument(conf));
+  const Client producer = create(RD_KAFKA_PRODUCER, conf);
+  learn_topic(producer.get(), "orders");
+  rd_kafka_topic_t* topic = rd_kafka_topic_new(producer.get(), "orders", nullptr);
+  rd_kafka_message_t message{};
+  message.payload = const_cast<char*>("order");
+  message.len = 5;
+  EXPECT_EQ(rd_kafka_produce_batch(topic, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY, &message, 1), 1);
+  deliver(producer.get());
+  rd_kafka_topic_destroy(topic);
+  ASSERT_EQ(recorder_->spans().size(), 1U);
+  EXPECT_EQ(recorder_->spans()[0].attribute("messaging.client.id"), rd_kafka_name(producer.get()));
+}
+
+// on_commit has neither a beginning nor a parent: no span pretends otherwise.
+TEST_F(KafkaTraps, AutomaticCommitsMakeNoSpans) {
+  {
+    const Client producer = make_producer();
+    ASSERT_EQ(produce(producer.get()), RD_KAFKA_RESP_ERR_NO_ERROR);
+    deliver(producer.get());
+  }
+  {
+    rd_kafka_conf_t* conf = configuration({{"group.id", "workers"},
+                                           {"auto.offset.reset", "earliest"},
+                                           {"enable.auto.commit", "true"},
+                                           {"auto.commit.interval.ms", "10"}});
+    ASSERT_TRUE(kafka::instrument(conf));
+    const Client consumer = assigned(create(RD_KAFKA_CONSUMER, conf), {"orders"}, 1);
+    const kafka::Message message = kafka::consume(consumer.get(), 10s);
+    ASSERT_TRUE(message);
+    std::this_thread::sleep_for(50ms);
+    EXPECT_EQ(rd_kafka_commit_message(consumer.get(), message.get(), 0), RD_KAFKA_RESP_ERR_NO_ERROR);
+    rd_kafka_consumer_close(consumer.get());
+  }
+  EXPECT_EQ(tree({.attributes = false}), R"(
+poll orders CLIENT
+  link -> send orders
+send orders PRODUCER
+)");
+}
+
+// Threads that send and end, with spans that start after their thread-local state is gone.
+TEST_F(KafkaTraps, ASendFromAThreadKeysDestructorIsTraced) {
+  static rd_kafka_t* shared = nullptr;
+  const Client producer = make_producer();
+  shared = producer.get();
+  pthread_key_t key;
+  ASSERT_EQ(pthread_key_create(&key, [](void*) { produce(shared, {.key = "late"}); }), 0);
+  std::thread([&] {
+    ASSERT_EQ(produce(shared, {.key = "early"}), RD_KAFKA_RESP_ERR_NO_ERROR);
+    pthread_setspecific(key, &key);
+  }).join();
+  pthread_key_delete(key);
+  deliver(producer.get());
+  std::set<std::string> keys;
+  for (const testing::OwnedSpan& span : recorder_->spans())
+    keys.insert(span.attribute("messaging.kafka.message.key"));
+  EXPECT_EQ(keys, (std::set<std::string>{"early", "late"}));
+}
+
+TEST_F(KafkaTraps, SeveralThreadsMaySendThroughOneClient) {
+  constexpr int threads = 4;
+  constexpr int messages = 500;
+  const Client producer = make_producer();
+  std::vector<std::thread> senders;
+  for (int t = 0; t < threads; ++t) {
+    senders.emplace_back([&] {
+      for (int i = 0; i < messages; ++i)
+        EXPECT_EQ(produce(producer.get()), RD_KAFKA_RESP_ERR_NO_ERROR);
+    });
+  }
+  for (std::thread& sender : senders)
+    sender.join();
+  deliver(producer.get());
+  EXPECT_EQ(recorder_->spans().size(), static_cast<std::size_t>(threads * messages));
+  EXPECT_EQ(recorder_->counters().dropped_spans(), 0U);
+  EXPECT_EQ(recorder_->counters()[Counter::operations_lost], 0U);
+}
+
+}  // namespace
+}  // namespace midtrace::test

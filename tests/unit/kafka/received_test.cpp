@@ -1,0 +1,71 @@
+// Which contexts count as received.
+
+#include "received.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace midtrace {
+namespace {
+
+using kafka::detail::Delivery;
+using kafka::detail::fingerprint;
+using kafka::detail::ReceivedContexts;
+using kafka::detail::RecentContexts;
+
+SpanContext context(std::uint64_t number) {
+  SpanContext made;
+  made.trace_id = {number, number * 3 + 1};
+  made.span_id = {number + 1};
+  return made;
+}
+
+const rd_kafka_message_t* message(std::uintptr_t number) {
+  return reinterpret_cast<const rd_kafka_message_t*>(0x1000 + number * 16);
+}
+
+TEST(KafkaReceived, AFingerprintTellsContextsApartAndNoneFromAny) {
+  EXPECT_EQ(fingerprint({}), 0U);
+  EXPECT_NE(fingerprint(context(1)), 0U);
+  EXPECT_EQ(fingerprint(context(1)), fingerprint(context(1)));
+  EXPECT_NE(fingerprint(context(1)), fingerprint(context(2)));
+  SpanContext sibling = context(1);
+  sibling.span_id.value += 1;
+  EXPECT_NE(fingerprint(context(1)), fingerprint(sibling));
+}
+
+TEST(KafkaReceived, AThreadRemembersItsLast256Messages) {
+  RecentContexts recent;
+  for (std::uint64_t i = 0; i < 300; ++i)
+    recent.add(fingerprint(context(i)), message(i), i + 1);
+  EXPECT_FALSE(recent.contains(fingerprint(context(43))));
+  EXPECT_TRUE(recent.contains(fingerprint(context(44))));
+  EXPECT_TRUE(recent.contains(fingerprint(context(299))));
+  EXPECT_FALSE(recent.contains(0)) << "no context is not a received one";
+  EXPECT_EQ(recent.client_of(message(299)), 300U);
+  EXPECT_EQ(recent.client_of(message(43)), 0U);
+}
+
+TEST(KafkaReceived, OfAReusedMessageTheNewestClientCounts) {
+  RecentContexts recent;
+  recent.add(1, message(1), 7);
+  recent.add(3, message(1), 8);
+  EXPECT_EQ(recent.client_of(message(1)), 8U);
+}
+
+TEST(KafkaReceived, ABatchKnowsAllItsContexts) {
+  std::vector<Delivery> deliveries(10000);
+  for (std::uint64_t i = 0; i < deliveries.size(); i += 2)
+    deliveries[i].creation.span = context(i);
+  const auto contexts = ReceivedContexts::make(deliveries);
+  ASSERT_NE(contexts, nullptr);
+  for (std::uint64_t i = 0; i < deliveries.size(); ++i) {
+    ASSERT_EQ(contexts->contains(fingerprint(context(i))), i % 2 == 0) << i;
+  }
+  EXPECT_FALSE(contexts->contains(0));
+  EXPECT_FALSE(ReceivedContexts::make({})->contains(fingerprint(context(1))));
+}
+
+}  // namespace
+}  // namespace midtrace
