@@ -5,7 +5,6 @@
 #include "client_set.h"
 #include "collector.h"
 #include "record_pool.h"
-#include "scopes.h"
 #include "thread_block.h"
 #include "ticks.h"
 
@@ -19,7 +18,6 @@ namespace {
 void before() noexcept {
   Collector::before_fork();
   own_clients().lock();
-  known_scopes().mutex.lock();
   calibration_before_fork();
   blocks_before_fork();
   pool_before_fork();
@@ -27,7 +25,6 @@ void before() noexcept {
 
 void after_fork(bool child) noexcept {
   calibration_after_fork();
-  known_scopes().mutex.unlock();
   own_clients().unlock();
   Collector::after_fork(child);
 }

@@ -1,34 +1,19 @@
 // The instrumentation scopes that tracers were made for, by content.
 //
-// Immortal, because records point into them. Guarded by `mutex`, which a fork takes too, so that a child can
-// make tracers.
+// Kept for ever, because records point into them, and therefore bounded. Any thread, also in a forked child:
+// looking one up takes no lock, because applications get a tracer in every request.
 #pragma once
 
-#include <deque>
-#include <mutex>
-#include <string>
+#include <string_view>
 
 #include <midtrace/trace/types.h>
 
 namespace midtrace {
 inline namespace v1 {
 
-struct KeptScope {
-  std::string name;
-  std::string version;
-  std::string schema_url;
-  InstrumentationScope scope;
-};
-
-struct KnownScopes {
-  std::mutex mutex;
-  std::deque<KeptScope> kept;
-};
-
-inline KnownScopes& known_scopes() {
-  static KnownScopes& scopes = *new KnownScopes;
-  return scopes;
-}
+// Never null. A scope without a name when there are too many (reported), or no memory.
+const InstrumentationScope* intern_scope(std::string_view name, std::string_view version,
+                                         std::string_view schema_url) noexcept;
 
 }  // namespace v1
 }  // namespace midtrace

@@ -1,7 +1,6 @@
 #include <midtrace/trace/tracer.h>
 
-#include <mutex>
-#include <string>
+#include <utility>
 
 #include <midtrace/trace/backend.h>
 
@@ -16,8 +15,6 @@ namespace midtrace {
 inline namespace v1 {
 
 namespace {
-
-constinit const InstrumentationScope unnamed{};
 
 // Starts through the native backend directly, or through the seam. `backend` is which; true when the span
 // records.
@@ -39,20 +36,7 @@ constinit const InstrumentationScope unnamed{};
 }  // namespace
 
 Tracer Tracer::get(std::string_view name, std::string_view version, std::string_view schema_url) noexcept {
-  try {
-    KnownScopes& scopes = known_scopes();
-    std::lock_guard guard(scopes.mutex);
-    for (const KeptScope& kept : scopes.kept) {
-      if (kept.name == name && kept.version == version && kept.schema_url == schema_url)
-        return Tracer(&kept.scope);
-    }
-    KeptScope& kept = scopes.kept.emplace_back(
-        KeptScope{std::string(name), std::string(version), std::string(schema_url), {}});
-    kept.scope = {kept.name, kept.version, kept.schema_url};
-    return Tracer(&kept.scope);
-  } catch (...) {  // no memory
-    return Tracer(&unnamed);
-  }
+  return Tracer(intern_scope(name, version, schema_url));
 }
 
 Span Tracer::start(std::string_view name, const StartOptions& options) const noexcept {

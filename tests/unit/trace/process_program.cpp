@@ -391,9 +391,7 @@ int quiet_threads() {
   SetupOptions options;
   options.exporters.push_back(gate);
   options.sampler = always_on_sampler();
-  // Queues that are full, and memory that is not: without it slabs go back to malloc, whose own lock may
-  // wait.
-  options.batch = BatchOptions{.queue_size = 256, .memory_bytes = 64 * 1024 * 1024};
+  options.batch = BatchOptions{.queue_size = 256};
   options.read_environment = false;
   Telemetry telemetry = setup(std::move(options));
   std::vector<std::thread> threads;
@@ -417,6 +415,30 @@ int quiet_threads() {
   gate->open_gate();
   telemetry.shutdown(seconds(20));
   return nothing_exported ? 0 : 1;
+}
+
+// Names that vary, asked for by several threads at once.
+int too_many_scopes() {
+  std::vector<std::thread> threads;
+  std::atomic<int> differing{0};
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&differing] {
+      for (int number = 0; number < 3000; ++number) {
+        const std::string name = "scope " + std::to_string(number);
+        const Tracer first = Tracer::get(name);
+        if (!first.scope().name.empty() && (&first.scope() != &Tracer::get(name).scope() || first.scope().name != name))
+          differing.fetch_add(1);
+      }
+    });
+  }
+  for (std::thread& thread : threads)
+    thread.join();
+  std::uint64_t named = 0;
+  for (int number = 0; number < 3000; ++number)
+    named += Tracer::get("scope " + std::to_string(number)).scope().name.empty() ? 0 : 1;
+  tell("named", named);
+  tell("differing", static_cast<std::uint64_t>(differing.load()));
+  return 0;
 }
 
 // Resident memory in KiB, without an allocation of our own.
@@ -454,33 +476,46 @@ int memory_of_many_spans() {
   return 0;
 }
 
-int memory_of_many_threads() {
-  const auto exporter = std::make_shared<midtrace_test::CountingExporter>();
-  SetupOptions options;
-  options.exporters.push_back(exporter);
-  options.sampler = always_on_sampler();
-  options.read_environment = false;
-  Telemetry telemetry = setup(std::move(options));
-  for (int round = 0; round < 50; ++round) {
-    for (int i = 0; i < 500; ++i) {
-      std::thread threads[4];
-      for (std::thread& thread : threads) {
-        thread = std::thread([] {
+void threads_with_a_span(int count, int spans_each) {
+  constexpr int at_once = 4;
+  for (int done = 0; done < count; done += at_once) {
+    std::thread threads[at_once];
+    for (std::thread& thread : threads) {
+      thread = std::thread([spans_each] {
+        for (int i = 0; i < spans_each; ++i) {
           Span span = tracer().start("span");
           const Scope scope = span.activate();
           span.set("text", "text");
-        });
-      }
-      for (std::thread& thread : threads)
-        thread.join();
+        }
+      });
     }
-    if (round == 4) tell("after_10000", resident_kib());
+    for (std::thread& thread : threads)
+      thread.join();
   }
+}
+
+int memory_of_many_threads() {
+  const auto gate = std::make_shared<midtrace_test::GatedExporter>();
+  SetupOptions options;
+  options.exporters.push_back(gate);
+  options.sampler = always_on_sampler();
+  options.read_environment = false;
+  constexpr int queue_size = 512;
+  options.batch = BatchOptions{.queue_size = queue_size, .export_batch_size = 64};
+  Telemetry telemetry = setup(std::move(options));
+  // Memory follows the peak of what waits in the queues: reach it first.
+  threads_with_a_span(40, 2 * queue_size);
+  gate->open_gate();
+  telemetry.flush(seconds(20));
+  threads_with_a_span(10000, 1);
+  telemetry.flush(seconds(20));
+  tell("after_10000", resident_kib());
+  threads_with_a_span(90000, 1);
   telemetry.flush(seconds(20));
   tell("after_100000", resident_kib());
   const Counters all = counters();
   tell("started", all[Counter::spans_started]);
-  tell("exported", exporter->spans.load());
+  tell("exported", gate->spans.load());
   tell("dropped", all.dropped_spans());
   return 0;
 }
@@ -500,6 +535,7 @@ int main(int argc, char** argv) {
       {"terminate", terminate},
       {"key_destructors", key_destructors},
       {"quiet_threads", quiet_threads},
+      {"too_many_scopes", too_many_scopes},
       {"memory_of_many_spans", memory_of_many_spans},
       {"memory_of_many_threads", memory_of_many_threads},
   };

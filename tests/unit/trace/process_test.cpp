@@ -113,6 +113,15 @@ TEST(Exit, from_a_thread_while_others_trace_is_safe) {
   EXPECT_EQ(count_of(names, "thread"), 1);
 }
 
+TEST(Tracers, of_names_that_vary_are_bounded_and_the_same_for_all_threads) {
+  ProcessRunner run("too_many_scopes");
+  run.succeeds();
+  EXPECT_EQ(run.told("differing"), 0U);
+  const std::uint64_t named = run.told("named").value_or(0);
+  EXPECT_GE(named, 990U);
+  EXPECT_LE(named, 1004U);
+}
+
 TEST(Signals, that_the_application_handles_lose_nothing_that_ended_before_flush) {
   ProcessRunner run("terminate");
   const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(30);

@@ -31,8 +31,9 @@ TEST(Memory, after_a_hundred_thousand_short_threads_is_what_it_was_after_ten_tho
   const std::uint64_t late = run.told("after_100000").value_or(0);
   EXPECT_GT(early, 0U);
   EXPECT_LE(late, early + 1024) << "in KiB";
-  EXPECT_EQ(run.told("started"), 100000U);
-  EXPECT_EQ(run.told("exported").value_or(0) + run.told("dropped").value_or(0), 100000U);
+  constexpr std::uint64_t spans_before = 40 * 2 * 512;
+  EXPECT_EQ(run.told("started"), spans_before + 100000);
+  EXPECT_EQ(run.told("exported").value_or(0) + run.told("dropped").value_or(0), spans_before + 100000);
 }
 
 // The system calls of application threads between the marks, with how often each occurred.
@@ -61,7 +62,7 @@ std::map<std::string, int> calls_between_marks(const std::filesystem::path& trac
   return calls;
 }
 
-TEST(SystemCalls, of_application_threads_hardly_ever_wait_though_the_exporter_never_returns) {
+TEST(SystemCalls, of_application_threads_never_wait_though_the_exporter_never_returns) {
   const std::string strace = midtrace::test::find_program("strace");
   if (strace.empty()) GTEST_SKIP() << "strace is not installed";
   std::string why_not;
@@ -82,10 +83,8 @@ TEST(SystemCalls, of_application_threads_hardly_ever_wait_though_the_exporter_ne
   // of them waits.
   const std::set<std::string> harmless{"brk",     "mmap",       "munmap",     "mprotect",
                                        "madvise", "futex wake", "sched_yield"};
-  // Four threads end 200 000 spans. While memory still grows a thread may meet another in the allocator's lock.
-  constexpr int most_waits = 200;
-  for (const auto& [name, count] : calls)
-    EXPECT_TRUE(harmless.count(name) != 0 || (name == "futex wait" && count <= most_waits)) << name << " " << count << " times";
+  for (const auto& [name, times] : calls)
+    EXPECT_TRUE(harmless.count(name) != 0) << name << " " << times << " times";
 }
 
 }  // namespace
