@@ -91,9 +91,14 @@ class FieldBuffer final : public CarrierWriter {
   Field operator[](std::size_t index) const noexcept;
   bool contains(std::string_view name) const noexcept;
   std::size_t wire_bytes() const noexcept;
+  // Whether wire_bytes() is at most `room`; most contexts are far from it.
+  bool fits(std::size_t room) const noexcept {
+    return length_ + count_ * most_length_bytes <= room || wire_bytes() <= room;
+  }
 
  private:
   static constexpr std::size_t max_fields = 16;
+  static constexpr std::size_t most_length_bytes = 20;  // of a field's two lengths
 
   struct Place {
     std::size_t name;

@@ -18,18 +18,18 @@ OpenSends::Insert OpenSends::insert(const void* message, OpenSend& send, OpenSen
       if (!shard.full()) {
         const std::uint32_t mask = shard.capacity - 1;
         std::uint32_t place = home(hashed, shard.capacity);
-        while (shard.keys[place] != nullptr && shard.keys[place] != message)
+        while (shard.entries[place].message != nullptr && shard.entries[place].message != message)
           place = (place + 1) & mask;
-        if (shard.keys[place] == message) {
-          displaced = std::exchange(shard.slot(shard.slots[place]), std::move(send));
+        Entry& entry = shard.entries[place];
+        if (entry.message == message) {
+          displaced = std::exchange(shard.slot(entry.slot), std::move(send));
           return Insert::displaced;
         }
         const std::uint32_t index = shard.free;
         OpenSend& slot = shard.slot(index);
         shard.free = slot.next_free;
         slot = std::move(send);
-        shard.keys[place] = message;
-        shard.slots[place] = index;
+        entry = {message, index};
         shard.used.store(shard.used.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
         return Insert::done;
       }
@@ -45,8 +45,8 @@ bool OpenSends::take(const void* message, OpenSend& send) noexcept {
   if (shard.used.load(std::memory_order_relaxed) == 0) return false;
   const std::uint32_t mask = shard.capacity - 1;
   std::uint32_t place = home(hashed, shard.capacity);
-  while (shard.keys[place] != message) {
-    if (shard.keys[place] == nullptr) return false;
+  while (shard.entries[place].message != message) {
+    if (shard.entries[place].message == nullptr) return false;
     place = (place + 1) & mask;
   }
   remove(shard, place, send);
@@ -58,7 +58,7 @@ bool OpenSends::take_any(OpenSend& send) noexcept {
     const std::lock_guard guard(shard.lock);
     if (shard.used.load(std::memory_order_relaxed) == 0) continue;
     for (std::uint32_t place = 0; place < shard.capacity; ++place) {
-      if (shard.keys[place] == nullptr) continue;
+      if (shard.entries[place].message == nullptr) continue;
       remove(shard, place, send);
       return true;
     }
@@ -76,7 +76,7 @@ std::size_t OpenSends::size() const noexcept {
 std::size_t OpenSends::allocated_bytes() const noexcept {
   std::size_t bytes = 0;
   for (const Shard& shard : shards_) {
-    bytes += shard.capacity * (sizeof(void*) + sizeof(std::uint32_t)) + shard.directory_size * sizeof(Chunk) +
+    bytes += shard.capacity * sizeof(Entry) + shard.directory_size * sizeof(Chunk) +
              shard.chunks * chunk_slots * sizeof(OpenSend);
   }
   return bytes;
@@ -84,7 +84,7 @@ std::size_t OpenSends::allocated_bytes() const noexcept {
 
 // Takes the entry out and closes the gap, so that no lookup stops before an entry that was pushed further on.
 void OpenSends::remove(Shard& shard, std::uint32_t place, OpenSend& send) noexcept {
-  const std::uint32_t index = shard.slots[place];
+  const std::uint32_t index = shard.entries[place].slot;
   OpenSend& slot = shard.slot(index);
   send = std::move(slot);
   slot.next_free = shard.free;
@@ -93,14 +93,14 @@ void OpenSends::remove(Shard& shard, std::uint32_t place, OpenSend& send) noexce
 
   const std::uint32_t mask = shard.capacity - 1;
   std::uint32_t gap = place;
-  for (std::uint32_t next = (gap + 1) & mask; shard.keys[next] != nullptr; next = (next + 1) & mask) {
-    const std::uint32_t wanted = home(hash(shard.keys[next]), shard.capacity);
+  for (std::uint32_t next = (gap + 1) & mask; shard.entries[next].message != nullptr;
+       next = (next + 1) & mask) {
+    const std::uint32_t wanted = home(hash(shard.entries[next].message), shard.capacity);
     if (((next - wanted) & mask) < ((next - gap) & mask)) continue;  // it would land before its home
-    shard.keys[gap] = shard.keys[next];
-    shard.slots[gap] = shard.slots[next];
+    shard.entries[gap] = shard.entries[next];
     gap = next;
   }
-  shard.keys[gap] = nullptr;
+  shard.entries[gap].message = nullptr;
 }
 
 // Makes room for one more, with everything allocated before the lock is taken and freed after it is released.
@@ -125,15 +125,11 @@ bool OpenSends::grow(Shard& shard) noexcept {
   const std::uint32_t new_capacity = needs_table ? std::max<std::uint32_t>(64, capacity * 2) : capacity;
   const bool needs_directory = needs_slots && chunks == directory_size;
   const std::uint32_t new_directory_size = std::max<std::uint32_t>(8, directory_size * 2);
-  std::unique_ptr<const void*[]> keys;
-  std::unique_ptr<std::uint32_t[]> slots;
+  std::unique_ptr<Entry[]> entries;
   std::unique_ptr<Chunk[]> directory;
   Chunk chunk;
   try {
-    if (needs_table) {
-      keys = std::make_unique<const void*[]>(new_capacity);
-      slots = std::make_unique<std::uint32_t[]>(new_capacity);
-    }
+    if (needs_table) entries = std::make_unique<Entry[]>(new_capacity);
     if (needs_directory) directory = std::make_unique<Chunk[]>(new_directory_size);
     if (needs_slots) chunk = std::make_unique<OpenSend[]>(chunk_slots);
   } catch (...) {
@@ -143,16 +139,14 @@ bool OpenSends::grow(Shard& shard) noexcept {
   const std::lock_guard guard(shard.lock);
   if (needs_table && shard.capacity == capacity) {
     for (std::uint32_t place = 0; place < capacity; ++place) {
-      const void* key = shard.keys[place];
-      if (key == nullptr) continue;
-      std::uint32_t target = home(hash(key), new_capacity);
-      while (keys[target] != nullptr)
+      const Entry& entry = shard.entries[place];
+      if (entry.message == nullptr) continue;
+      std::uint32_t target = home(hash(entry.message), new_capacity);
+      while (entries[target].message != nullptr)
         target = (target + 1) & (new_capacity - 1);
-      keys[target] = key;
-      slots[target] = shard.slots[place];
+      entries[target] = entry;
     }
-    std::swap(shard.keys, keys);
-    std::swap(shard.slots, slots);
+    std::swap(shard.entries, entries);
     shard.capacity = new_capacity;
   }
   if (needs_slots && shard.chunks == chunks && shard.directory_size == directory_size) {

@@ -74,15 +74,20 @@ class OpenSends {
 
   using Chunk = std::unique_ptr<OpenSend[]>;
 
+  // Of the table; free without a message.
+  struct Entry {
+    const void* message = nullptr;
+    std::uint32_t slot = 0;
+  };
+
   struct alignas(64) Shard {
     SpinLock lock;
     std::atomic<std::uint32_t> used{0};
-    std::uint32_t capacity = 0;  // of keys and slots; a power of two
+    std::uint32_t capacity = 0;  // of the table; a power of two
     std::uint32_t chunks = 0;
     std::uint32_t directory_size = 0;
     std::uint32_t free = nothing;
-    std::unique_ptr<const void*[]> keys;
-    std::unique_ptr<std::uint32_t[]> slots;
+    std::unique_ptr<Entry[]> entries;
     std::unique_ptr<Chunk[]> directory;
 
     OpenSend& slot(std::uint32_t index) const noexcept {

@@ -100,7 +100,7 @@ bool will_fit(ThreadState& thread, const Outgoing& out, const Context& parent) n
   sample.span.span_id = {1};
   thread.fields.clear();
   propagator().inject(sample, thread.fields);
-  return thread.fields.complete() && thread.fields.wire_bytes() <= out.room;
+  return thread.fields.complete() && thread.fields.fits(out.room);
 }
 
 // Writes the context into the message. The list that is there is changed in place, never exchanged, because
@@ -109,7 +109,7 @@ bool inject(ThreadState& thread, const Outgoing& out, const Context& context) {
   thread.fields.clear();
   propagator().inject(context, thread.fields);
   if (thread.fields.size() == 0) return thread.fields.complete();
-  if (!thread.fields.complete() || thread.fields.wire_bytes() > out.room) return false;
+  if (!thread.fields.complete() || !thread.fields.fits(out.room)) return false;
   if (out.headers == nullptr) {
     rd_kafka_headers_t* headers = rd_kafka_headers_new(thread.fields.size());
     add_fields(headers, thread.fields);

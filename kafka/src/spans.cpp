@@ -55,54 +55,49 @@ template <class Set>
 void describe_partition(const Client& client, std::int32_t partition, std::array<char, 12>& buffer,
                         const Set& set) {
   if (partition < 0) return;
-  set(AnyKey(semconv::messaging_destination_partition_id), AttributeValue(partition_text(partition, buffer)));
+  set(semconv::messaging_destination_partition_id, partition_text(partition, buffer));
   if (client.options().old_names) {
-    set(AnyKey(semconv::deprecated_messaging_kafka_destination_partition), AttributeValue(partition));
+    set(semconv::deprecated_messaging_kafka_destination_partition, partition);
   }
 }
 
 template <class Set>
 void describe_offset(const Client& client, std::int64_t offset, const Set& set) {
   if (offset < 0) return;
-  set(AnyKey(semconv::messaging_kafka_offset), AttributeValue(offset));
+  set(semconv::messaging_kafka_offset, offset);
   if (client.options().old_names) {
-    set(AnyKey(semconv::deprecated_messaging_kafka_message_offset), AttributeValue(offset));
+    set(semconv::deprecated_messaging_kafka_message_offset, offset);
   }
 }
 
 template <class Set>
 void describe_key(const Client& client, const rd_kafka_message_t& message, const Set& set) {
-  if (captures_key(client, message)) {
-    set(AnyKey(semconv::messaging_kafka_message_key), AttributeValue(key_text(message)));
-  }
+  if (captures_key(client, message)) set(semconv::messaging_kafka_message_key, key_text(message));
 }
 
 template <class Set>
 void describe_body(const Client& client, const rd_kafka_message_t& message, const Set& set) {
-  if (client.options().user.capture_body_size) {
-    set(AnyKey(semconv::messaging_message_body_size), AttributeValue(message.len));
-  }
+  if (client.options().user.capture_body_size) set(semconv::messaging_message_body_size, message.len);
 }
 
 template <class Set>
 void describe_tombstone(const rd_kafka_message_t& message, const Set& set) {
-  if (message.payload == nullptr)
-    set(AnyKey(semconv::messaging_kafka_message_tombstone), AttributeValue(true));
+  if (message.payload == nullptr) set(semconv::messaging_kafka_message_tombstone, true);
 }
 
-// Sets one attribute after the other on a span that records.
 struct OnSpan {
   Span& span;
-  void operator()(const AnyKey& key, const AttributeValue& value) const {
-    const Attribute attribute{key, value};
-    span.set(std::span<const Attribute>(&attribute, 1));
+  template <class Type, class Value>
+  void operator()(const AttributeKey<Type>& key, Value value) const {
+    span.set(key, static_cast<Type>(value));
   }
 };
 
 struct OnLink {
   std::vector<Attribute>& attributes;
-  void operator()(const AnyKey& key, const AttributeValue& value) const {
-    attributes.push_back({key, value});
+  template <class Type, class Value>
+  void operator()(const AttributeKey<Type>& key, Value value) const {
+    attributes.push_back({key, static_cast<Type>(value)});
   }
 };
 
@@ -189,8 +184,7 @@ std::span<const Link> make_links(const Client& client, std::span<const Delivery>
     if (common.messages > 1) {
       const rd_kafka_message_t& message = *delivery.message;
       const OnLink set{buffers.attributes};
-      if (!common.topic)
-        set(AnyKey(semconv::messaging_destination_name), AttributeValue(topic_name(message)));
+      if (!common.topic) set(semconv::messaging_destination_name, topic_name(message));
       if (!common.partition) {
         buffers.partitions.emplace_back();
         describe_partition(client, message.partition, buffers.partitions.back(), set);

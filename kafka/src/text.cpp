@@ -2,14 +2,32 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 namespace midtrace {
 inline namespace v1 {
 namespace kafka {
 namespace detail {
 
+namespace {
+
+// Whether eight bytes are all ASCII and none is a control character.
+bool all_printable(const char* bytes) noexcept {
+  constexpr std::uint64_t ones = 0x0101010101010101U;
+  constexpr std::uint64_t tops = 0x80 * ones;
+  std::uint64_t word = 0;
+  std::memcpy(&word, bytes, sizeof word);
+  const std::uint64_t below_space = word - 0x20 * ones;  // borrows only where the byte itself is too small
+  const std::uint64_t delete_or_more = word + ones;
+  return ((word | below_space | delete_or_more) & tops) == 0;
+}
+
+}  // namespace
+
 bool is_plain_text(std::string_view bytes) noexcept {
   std::size_t at = 0;
+  while (bytes.size() - at >= sizeof(std::uint64_t) && all_printable(bytes.data() + at))
+    at += sizeof(std::uint64_t);
   while (at < bytes.size()) {
     const auto lead = static_cast<unsigned char>(bytes[at]);
     if (lead < 0x80) {

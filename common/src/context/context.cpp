@@ -2,10 +2,18 @@
 
 #include <midtrace/trace/backend.h>
 
+#include "../trace/native_backend.h"
+#include "../trace/thread_block.h"
+
 namespace midtrace {
 inline namespace v1 {
 
-Context Context::current() noexcept { return active_backend().ambient(); }
+Context Context::current() noexcept {
+  Backend& backend = active_backend();
+  if (&backend == &NativeBackend::instance()) [[likely]]
+    return current_context();
+  return backend.ambient();
+}
 
 Context suppressed(Context context) noexcept {
   context.suppressed = true;

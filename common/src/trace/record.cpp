@@ -328,9 +328,7 @@ namespace {
     ++record.next_slot;
 }
 
-}  // namespace
-
-void record_attribute(SpanRecord& record, const AnyKey& key, const AttributeValue& value) noexcept {
+[[gnu::noinline]] void record_array(SpanRecord& record, const AnyKey& key, const AttributeValue& value) noexcept {
   AttributeSlot* slot = slot_for(record, key);
   if (slot == nullptr) return;
   AttributeSlot::Payload payload{};
@@ -340,6 +338,24 @@ void record_attribute(SpanRecord& record, const AnyKey& key, const AttributeValu
   slot->payload = payload;
   slot->descriptor = AttributeSlot::describe(key, value.type(), size);
   advance(record, slot);
+}
+
+}  // namespace
+
+void record_attribute(SpanRecord& record, const AnyKey& key, const AttributeValue& value) noexcept {
+  switch (value.type()) {
+    case AttributeType::string:
+      return value.is_static() ? record_static_string(record, key, value.as_string())
+                               : record_string(record, key, value.as_string());
+    case AttributeType::boolean:
+      return record_boolean(record, key, value.as_boolean());
+    case AttributeType::integer:
+      return record_integer(record, key, value.as_integer());
+    case AttributeType::real:
+      return record_real(record, key, value.as_real());
+    default:
+      return record_array(record, key, value);
+  }
 }
 
 void record_string(SpanRecord& record, const AnyKey& key, std::string_view value) noexcept {
