@@ -19,6 +19,8 @@
 #include <string_view>
 #include <vector>
 
+#include "support/allocations.h"
+
 namespace midtrace::bench {
 
 // Nanoseconds, or whatever unit the row has.
@@ -48,20 +50,17 @@ struct Cost {
   double allocations = 0;
 };
 
-// How many times the calling thread has asked for heap memory (malloc and its relatives, hence operator new).
-std::uint64_t thread_allocations() noexcept;
-
 // Runs `operation(index)` for 0, 1, ... and measures the calling thread.
 template <class Operation>
 Cost timed(std::size_t operations, Operation&& operation) {
-  const std::uint64_t allocations = thread_allocations();
+  const std::uint64_t allocations = test::allocations_of_this_thread();
   const std::int64_t begin = thread_cpu_nanos();
   for (std::size_t index = 0; index < operations; ++index)
     operation(index);
   const std::int64_t end = thread_cpu_nanos();
   const auto count = static_cast<double>(operations);
   return {static_cast<double>(end - begin) / count,
-          static_cast<double>(thread_allocations() - allocations) / count};
+          static_cast<double>(test::allocations_of_this_thread() - allocations) / count};
 }
 
 // `block` runs one block, including what must happen before and after it outside the measured time.

@@ -6,7 +6,7 @@
 #include <thread>
 #include <vector>
 
-#include "watched_malloc.h"
+#include "support/watched_malloc.h"
 
 namespace {
 
@@ -91,12 +91,12 @@ TEST(BaggageLimits, AreEightKibibytesOfText) {
 }
 
 TEST(BaggageMemory, IsOneAllocationPerChangeAndNonePerCopy) {
-  const auto before = midtrace_test::allocations();
+  const auto before = midtrace::test::allocations();
   const auto baggage = Baggage().with("a", "1", "m");
-  EXPECT_EQ(midtrace_test::allocations() - before, 1U);
+  EXPECT_EQ(midtrace::test::allocations() - before, 1U);
   const Baggage copy = baggage;
   EXPECT_TRUE(copy.find("a"));
-  EXPECT_EQ(midtrace_test::allocations() - before, 1U);
+  EXPECT_EQ(midtrace::test::allocations() - before, 1U);
 }
 
 TEST(BaggageMemory, IsUnchangedWhenThereIsNone) {
@@ -104,7 +104,7 @@ TEST(BaggageMemory, IsUnchangedWhenThereIsNone) {
   Baggage more;
   Baggage fewer;
   {
-    const midtrace_test::NoMemory no_memory;
+    const midtrace::test::NoMemory no_memory;
     more = baggage.with("c", "3");
     fewer = baggage.without("a");
   }

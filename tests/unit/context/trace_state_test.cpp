@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "watched_malloc.h"
+#include "support/watched_malloc.h"
 
 namespace {
 
@@ -134,16 +134,16 @@ TEST(TraceStateWrite, GivesUpLongMembersFirst) {
 }
 
 TEST(TraceStateMemory, IsOneAllocationPerValueAndNonePerCopy) {
-  const auto before = midtrace_test::allocations();
+  const auto before = midtrace::test::allocations();
   const auto state = TraceState::parse("a=1,b=2,a=3");
-  EXPECT_EQ(midtrace_test::allocations() - before, 1U);
+  EXPECT_EQ(midtrace::test::allocations() - before, 1U);
   const TraceState copy = state;
   char out[TraceState::send_budget];
   EXPECT_EQ(copy.write(out), 7U);
   EXPECT_TRUE(copy.get("b"));
-  EXPECT_EQ(midtrace_test::allocations() - before, 1U);
+  EXPECT_EQ(midtrace::test::allocations() - before, 1U);
   const auto changed = state.with("c", "4");
-  EXPECT_EQ(midtrace_test::allocations() - before, 2U);
+  EXPECT_EQ(midtrace::test::allocations() - before, 2U);
   EXPECT_EQ(changed.header(), "c=4,a=1,b=2");
 }
 
@@ -153,7 +153,7 @@ TEST(TraceStateMemory, IsUnchangedWhenThereIsNone) {
   TraceState fewer;
   TraceState parsed;
   {
-    const midtrace_test::NoMemory no_memory;
+    const midtrace::test::NoMemory no_memory;
     more = state.with("c", "3");
     fewer = state.without("a");
     parsed = TraceState::parse("a=1");

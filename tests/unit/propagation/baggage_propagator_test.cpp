@@ -5,8 +5,8 @@
 #include <chrono>
 #include <string>
 
-#include "../context/watched_malloc.h"
 #include "list_carrier.h"
+#include "support/watched_malloc.h"
 
 namespace {
 
@@ -127,7 +127,7 @@ TEST(BaggageExtract, KeepsTheOldBaggageWhenThereIsNoMemory) {
   const auto before = Baggage().with("old", "1");
   Context context{{}, before, false};
   {
-    const midtrace_test::NoMemory no_memory;
+    const midtrace::test::NoMemory no_memory;
     BaggagePropagator().extract(carrier, context);
   }
   EXPECT_EQ(context.baggage, before);
@@ -138,11 +138,11 @@ TEST(BaggageMemory, IsOneBlockPerExtractAndNonePerInject) {
   midtrace::MapCarrier::Map map{{"baggage", std::string(60, ' ')}};
   midtrace::MapCarrier outgoing(map);
   Context context;
-  const auto before = midtrace_test::allocations();
+  const auto before = midtrace::test::allocations();
   BaggagePropagator().extract(incoming, context);
-  EXPECT_EQ(midtrace_test::allocations() - before, 1U);
+  EXPECT_EQ(midtrace::test::allocations() - before, 1U);
   BaggagePropagator().inject(context, outgoing);
-  EXPECT_EQ(midtrace_test::allocations() - before, 1U);
+  EXPECT_EQ(midtrace::test::allocations() - before, 1U);
   EXPECT_EQ(map["baggage"], "a=3,b=2");
 }
 

@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "../context/watched_malloc.h"
+#include "support/watched_malloc.h"
 
 namespace {
 
@@ -45,7 +45,7 @@ TEST(MapCarrier, LosesAFieldRatherThanThrowWhenThereIsNoMemory) {
   MapCarrier::Map map;
   MapCarrier carrier(map);
   {
-    const midtrace_test::NoMemory no_memory;
+    const midtrace::test::NoMemory no_memory;
     carrier.set("a name that needs memory of its own", "v");
   }
   EXPECT_TRUE(map.empty());

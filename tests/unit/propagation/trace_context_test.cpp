@@ -4,8 +4,8 @@
 
 #include <string>
 
-#include "../context/watched_malloc.h"
 #include "list_carrier.h"
+#include "support/watched_malloc.h"
 
 namespace {
 
@@ -177,7 +177,7 @@ TEST(TraceContextExtract, KeepsTheTraceWhenThereIsNoMemoryForItsTracestate) {
     const Counted counted;
     Context context;
     {
-      const midtrace_test::NoMemory no_memory;
+      const midtrace::test::NoMemory no_memory;
       TraceContextPropagator().extract(carrier, context);
     }
     EXPECT_TRUE(context.span.valid());
@@ -191,19 +191,19 @@ TEST(TraceContextMemory, IsNotAllocatedWithoutTracestate) {
   midtrace::MapCarrier::Map map{{"traceparent", std::string(60, ' ')}};
   midtrace::MapCarrier outgoing(map);
   Context context;
-  const auto before = midtrace_test::allocations();
+  const auto before = midtrace::test::allocations();
   TraceContextPropagator().extract(incoming, context);
   TraceContextPropagator().inject(context, outgoing);
-  EXPECT_EQ(midtrace_test::allocations(), before);
+  EXPECT_EQ(midtrace::test::allocations(), before);
   EXPECT_EQ(map["traceparent"], valid_header);
 }
 
 TEST(TraceContextMemory, IsOneBlockForATracestate) {
   const ListCarrier incoming{{"traceparent", valid_header}, {"tracestate", "a=1,b=2"}};
   Context context;
-  const auto before = midtrace_test::allocations();
+  const auto before = midtrace::test::allocations();
   TraceContextPropagator().extract(incoming, context);
-  EXPECT_EQ(midtrace_test::allocations() - before, 1U);
+  EXPECT_EQ(midtrace::test::allocations() - before, 1U);
 }
 
 TEST(TraceContextFields, AreTheTwoHeaders) {

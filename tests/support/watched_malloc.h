@@ -1,4 +1,4 @@
-// Memory under observation: counts a thread's allocations, and lets them fail.
+// Memory that can be taken away: counts a thread's allocations, and lets them fail.
 //
 // Programs that use it link with --wrap=malloc and --wrap=_Znwm (operator new), so that the calls of the code
 // under test come here, under a sanitizer as well. Calls from inside shared libraries are not seen.
@@ -6,7 +6,7 @@
 
 #include <cstddef>
 
-namespace midtrace_test {
+namespace midtrace::test {
 
 // Allocations by this thread since it started.
 std::size_t allocations() noexcept;
@@ -20,4 +20,4 @@ class NoMemory {
   NoMemory& operator=(const NoMemory&) = delete;
 };
 
-}  // namespace midtrace_test
+}  // namespace midtrace::test
