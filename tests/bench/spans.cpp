@@ -110,6 +110,7 @@ class Crew {
 
 void sampled_span(Session& session) {
   Tracing tracing;
+  tracing.fill_queue(burst);
   const Tracer tracer = Tracer::get("bench");
   const AgainstReference all(bare_loop(), traced_loop(tracing, tracer), reference_sampled_span(burst));
   const Rounds rounds = interleave(all.contestants, session.rounds(200));

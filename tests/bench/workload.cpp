@@ -38,6 +38,15 @@ Tracing::Tracing(SetupOptions options)
   telemetry_ = setup(std::move(options));
 }
 
+void Tracing::fill_queue(std::size_t spans) {
+  exporter_->shut();
+  const Tracer tracer = Tracer::get("bench");
+  for (std::size_t i = 0; i < spans; ++i)
+    trace_one_span(tracer, span_values());
+  exporter_->open_again();
+  flush();
+}
+
 Counters Tracing::counters() const noexcept {
   Counters now = midtrace::counters();
   for (std::size_t i = 0; i < now.values.size(); ++i)

@@ -155,7 +155,7 @@ bool NativeBackend::begin(std::string_view name, const StartOptions& options, Sp
   bump(&HotCounters::sampled, block);
   lineage.parent_span_id = parent != nullptr ? parent->span_id : SpanId{};
   lineage.parent_remote = parent != nullptr && parent->remote;
-  lineage.start_tick = options.start_tick != 0 ? options.start_tick : tick();
+  lineage.start_tick = options.start_tick;
   return true;
 }
 
@@ -168,7 +168,7 @@ Started NativeBackend::start(const StartArguments& arguments) noexcept {
       started.context, lineage);
   started.parent_span_id = lineage.parent_span_id;
   started.parent_remote = lineage.parent_remote;
-  started.start_tick = lineage.start_tick;
+  if (started.recording) started.start_tick = lineage.start_tick != 0 ? lineage.start_tick : tick();
   started.attributes = lineage.sampler_attributes;
   return started;
 }

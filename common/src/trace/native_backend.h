@@ -28,7 +28,7 @@ struct NativeOptions {
 // What start finds out about a span that records, besides its context.
 struct Lineage {
   SpanId parent_span_id;
-  std::uint64_t start_tick;
+  std::uint64_t start_tick;  // 0: not known, the clock is read once there is a record
   std::span<const Attribute> sampler_attributes;
   bool parent_remote;
 };

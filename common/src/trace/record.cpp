@@ -49,6 +49,27 @@ Type* allocate_array(SpanRecord& record, std::size_t count) noexcept {
   return reinterpret_cast<Type*>(allocate(record, count * sizeof(Type), alignment));
 }
 
+constexpr std::size_t short_text = 32;
+
+// Copies at most `short_text` bytes without a call: most values are no longer.
+[[gnu::always_inline]] inline void copy_short(char* to, const char* from, std::size_t size) noexcept {
+  const auto copy_both_ends = [&](auto width) {
+    std::memcpy(to, from, width);
+    std::memcpy(to + size - width, from + size - width, width);
+  };
+  if (size >= 16) {
+    copy_both_ends(std::integral_constant<std::size_t, 16>());
+  } else if (size >= 8) {
+    copy_both_ends(std::integral_constant<std::size_t, 8>());
+  } else if (size >= 4) {
+    copy_both_ends(std::integral_constant<std::size_t, 4>());
+  } else if (size != 0) {
+    to[0] = from[0];
+    to[size / 2] = from[size / 2];
+    to[size - 1] = from[size - 1];
+  }
+}
+
 constexpr int most_continuation_bytes = 3;  // of one UTF-8 character
 
 bool continues_character(char byte) noexcept { return (static_cast<unsigned char>(byte) & 0xC0U) == 0x80U; }
@@ -112,7 +133,11 @@ std::string_view cut_to_character(std::string_view text, std::size_t bytes) noex
   char* memory = allocate(record, text.size());
   if (memory == nullptr) [[unlikely]]
     return copy_what_fits(record, text);
-  std::memcpy(memory, text.data(), text.size());
+  if (text.size() <= short_text) [[likely]] {
+    copy_short(memory, text.data(), text.size());
+  } else {
+    std::memcpy(memory, text.data(), text.size());
+  }
   return {memory, text.size()};
 }
 
@@ -172,13 +197,11 @@ const char* keep_key(SpanRecord& record, const AnyKey& key) noexcept {
 }
 
 [[gnu::noinline]] AttributeSlot* find(SpanRecord& record, const AnyKey& key) noexcept {
-  const std::uint64_t wanted =
-      AttributeSlot::describe(key, AttributeType::string, 0) & AttributeSlot::key_bits;
   record.close_attributes();
   for (AttributeStorage* run = &record.attributes; run != nullptr; run = run->next) {
     for (std::uint32_t i = 0; i < run->size; ++i) {
       AttributeSlot& slot = run->slots[i];
-      if ((slot.descriptor & AttributeSlot::key_bits) == wanted &&
+      if ((slot.descriptor & AnyKey::identity_bits) == key.identity() &&
           (slot.key == key.name().data() ||
            std::memcmp(slot.key, key.name().data(), key.name().size()) == 0)) {
         return &slot;
@@ -295,40 +318,31 @@ namespace {
   count(Counter::dropped_attributes);
 }
 
+[[gnu::always_inline]] inline std::uint64_t filter_bit(const AnyKey& key) noexcept {
+  return 1ULL << (key.filter_index() % 64);
+}
+[[gnu::always_inline]] inline std::uint64_t& filter_word(SpanRecord& record, const AnyKey& key) noexcept {
+  return record.totals.key_filter[key.filter_index() / 64];
+}
+
 // The slot that `key` names: an earlier one of the same key, or a new one. Null when the attribute cannot be
-// kept; that is counted. The caller writes the payload and the descriptor, then advance()s past a new one.
-[[gnu::always_inline]] inline AttributeSlot* slot_for(SpanRecord& record, const AnyKey& key) noexcept {
-  const std::uint64_t bit = 1ULL << (key.hash() & 63U);
-  std::uint64_t& filter = record.totals.key_filter[(key.hash() >> 6U) & 1U];
-  if ((filter & bit) != 0) [[unlikely]] {
+// kept; that is counted. The caller writes the payload and the descriptor.
+AttributeSlot* slot_for(SpanRecord& record, const AnyKey& key) noexcept {
+  if ((filter_word(record, key) & filter_bit(key)) != 0) {
     if (AttributeSlot* earlier = find(record, key)) return earlier;
   }
-  if (record.next_slot == record.end_slot) [[unlikely]] {
-    if (!add_run(record)) {
-      drop_attribute(record);
-      return nullptr;
-    }
+  const char* name = record.next_slot != record.end_slot || add_run(record) ? keep_key(record, key) : nullptr;
+  if (name == nullptr) {
+    drop_attribute(record);
+    return nullptr;
   }
-  const char* name = key.name().data();
-  if (!key.is_static() || key.name().empty()) [[unlikely]] {
-    name = keep_key(record, key);
-    if (name == nullptr) {
-      drop_attribute(record);
-      return nullptr;
-    }
-  }
-  AttributeSlot* slot = record.next_slot;
-  slot->key = name;
-  filter |= bit;
-  return slot;
+  record.next_slot->key = name;
+  filter_word(record, key) |= filter_bit(key);
+  return record.next_slot;
 }
 
-[[gnu::always_inline]] inline void advance(SpanRecord& record, const AttributeSlot* slot) noexcept {
-  if (slot == record.next_slot) [[likely]]
-    ++record.next_slot;
-}
-
-[[gnu::noinline]] void record_array(SpanRecord& record, const AnyKey& key, const AttributeValue& value) noexcept {
+// Any key and any value.
+[[gnu::noinline]] void record_slowly(SpanRecord& record, const AnyKey& key, const AttributeValue& value) noexcept {
   AttributeSlot* slot = slot_for(record, key);
   if (slot == nullptr) return;
   AttributeSlot::Payload payload{};
@@ -337,7 +351,21 @@ namespace {
   if (!copy_value(record, value, payload, size)) return drop_attribute(record);
   slot->payload = payload;
   slot->descriptor = AttributeSlot::describe(key, value.type(), size);
-  advance(record, slot);
+  if (slot == record.next_slot) ++record.next_slot;
+}
+
+// The usual case, without a call: a constant key that was not set before, and a slot left. Null otherwise, and then
+// nothing has changed.
+[[gnu::always_inline]] inline AttributeSlot* take_slot(SpanRecord& record, const AnyKey& key) noexcept {
+  std::uint64_t& filter = filter_word(record, key);
+  const std::uint64_t bit = filter_bit(key);
+  AttributeSlot* slot = record.next_slot;
+  if ((filter & bit) != 0 || slot == record.end_slot || !key.is_static()) [[unlikely]]
+    return nullptr;
+  filter |= bit;
+  record.next_slot = slot + 1;
+  slot->key = key.name().data();
+  return slot;
 }
 
 }  // namespace
@@ -354,57 +382,56 @@ void record_attribute(SpanRecord& record, const AnyKey& key, const AttributeValu
     case AttributeType::real:
       return record_real(record, key, value.as_real());
     default:
-      return record_array(record, key, value);
+      return record_slowly(record, key, value);
   }
 }
 
 void record_string(SpanRecord& record, const AnyKey& key, std::string_view value) noexcept {
-  AttributeSlot* slot = slot_for(record, key);
+  const bool is_short = value.size() <= short_text &&
+                        value.size() <= static_cast<std::size_t>(record.text_end - record.text) &&
+                        value.size() <= record.limits->attribute_value_length;
+  AttributeSlot* slot = is_short ? take_slot(record, key) : nullptr;
   if (slot == nullptr) [[unlikely]]
-    return;
-  const std::string_view copy = copy_text(record, value, record.limits->attribute_value_length);
-  slot->payload.pointer = copy.data();
-  slot->descriptor = AttributeSlot::describe(key, AttributeType::string, copy.size());
-  advance(record, slot);
+    return record_slowly(record, key, value);
+  char* text = record.text;
+  record.text = text + value.size();
+  copy_short(text, value.data(), value.size());
+  slot->payload.pointer = text;
+  slot->descriptor = AttributeSlot::describe(key, AttributeType::string, value.size());
 }
 
 void record_static_string(SpanRecord& record, const AnyKey& key, std::string_view value) noexcept {
-  if (value.size() > record.limits->attribute_value_length) [[unlikely]]
-    return record_string(record, key, value);
-  AttributeSlot* slot = slot_for(record, key);
+  AttributeSlot* slot =
+      value.size() <= record.limits->attribute_value_length ? take_slot(record, key) : nullptr;
   if (slot == nullptr) [[unlikely]]
-    return;
+    return record_slowly(record, key, value);
   slot->payload.pointer = value.data();
   slot->descriptor = AttributeSlot::describe(key, AttributeType::string, value.size());
-  advance(record, slot);
 }
 
 void record_integer(SpanRecord& record, const AnyKey& key, std::int64_t value) noexcept {
-  AttributeSlot* slot = slot_for(record, key);
+  AttributeSlot* slot = take_slot(record, key);
   if (slot == nullptr) [[unlikely]]
-    return;
+    return record_slowly(record, key, value);
   slot->payload.integer = value;
   slot->descriptor = AttributeSlot::describe(key, AttributeType::integer, 0);
-  advance(record, slot);
 }
 
 void record_real(SpanRecord& record, const AnyKey& key, double value) noexcept {
-  AttributeSlot* slot = slot_for(record, key);
+  AttributeSlot* slot = take_slot(record, key);
   if (slot == nullptr) [[unlikely]]
-    return;
+    return record_slowly(record, key, value);
   slot->payload.real = value;
   slot->descriptor = AttributeSlot::describe(key, AttributeType::real, 0);
-  advance(record, slot);
 }
 
 void record_boolean(SpanRecord& record, const AnyKey& key, bool value) noexcept {
-  AttributeSlot* slot = slot_for(record, key);
+  AttributeSlot* slot = take_slot(record, key);
   if (slot == nullptr) [[unlikely]]
-    return;
+    return record_slowly(record, key, value);
   slot->payload.integer = 0;
   slot->payload.boolean = value;
   slot->descriptor = AttributeSlot::describe(key, AttributeType::boolean, 0);
-  advance(record, slot);
 }
 
 void record_status(SpanRecord& record, StatusCode code, std::string_view description) noexcept {

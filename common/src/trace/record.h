@@ -31,20 +31,16 @@ struct AttributeSlot {
   const char* key;
   Payload payload;
   // From the lowest bit: 32 of the value's size (bytes of a string, elements of an array), 16 of the key's
-  // size, 8 of the type, and the key's tag. One word, so that it is written by one store.
+  // size, 8 of the type, 8 of the key's hash. One word, so that it is written by one store.
   std::uint64_t descriptor;
 
-  // The top bits of a key's hash tell most other keys apart without their text.
   static constexpr std::uint64_t describe(const AnyKey& of, AttributeType type,
                                           std::size_t value_size) noexcept {
-    return (value_size & 0xFFFFFFFFU) | (static_cast<std::uint64_t>(of.name().size()) << 32U) |
-           (static_cast<std::uint64_t>(type) << 48U) | (static_cast<std::uint64_t>(of.hash() >> 24U) << 56U);
+    return (value_size & 0xFFFFFFFFU) | (static_cast<std::uint64_t>(type) << 48U) | of.identity();
   }
   std::uint32_t size() const noexcept { return static_cast<std::uint32_t>(descriptor); }
   std::uint16_t key_size() const noexcept { return static_cast<std::uint16_t>(descriptor >> 32U); }
   AttributeType type() const noexcept { return static_cast<AttributeType>((descriptor >> 48U) & 0xFFU); }
-  // Size and tag of the key: equal for equal keys.
-  static constexpr std::uint64_t key_bits = 0xFF00FFFF00000000U;
   std::string_view key_view() const noexcept { return {key, key_size()}; }
   AttributeValue value() const noexcept;
 };
@@ -87,7 +83,7 @@ struct Slab {
 
 // What every span begins with as zero; in one piece, so that it is cleared by a few wide stores.
 struct RecordTotals {
-  std::uint64_t key_filter[2];  // a bit for each key that is there, by its hash
+  std::uint64_t key_filter[4];  // a bit for each key that is there, by its hash
   Slab* slabs;
   EventNode* first_event;
   EventNode* last_event;
@@ -132,7 +128,7 @@ struct alignas(64) SpanRecord {
   AttributeStorage attributes;
   RecordTotals totals;
   AttributeSlot inline_slots[inline_attributes];
-  char inline_text[416];
+  char inline_text[400];
 
   std::string_view name_view() const noexcept { return {name, name_size}; }
   std::uint32_t attribute_count() const noexcept {

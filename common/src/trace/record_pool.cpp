@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <mutex>
 #include <new>
+#include <utility>
 
 #include "collector.h"
 #include "thread_block.h"
@@ -134,10 +135,10 @@ bool take_from_reserve(Lease& lease) noexcept {
   return lease.free_records != nullptr;
 }
 
-void put_into_reserve(SpanRecord* record) noexcept {
+void put_into_reserve(SpanRecord& first, SpanRecord& last) noexcept {
   std::lock_guard guard(pool.reserve_lock);
-  record->next = pool.reserve.load(std::memory_order_relaxed);
-  pool.reserve.store(record, std::memory_order_relaxed);
+  last.next = pool.reserve.load(std::memory_order_relaxed);
+  pool.reserve.store(&first, std::memory_order_relaxed);
 }
 
 bool grow_records(Lease& lease) noexcept {
@@ -192,6 +193,18 @@ Slab* take_slab_from(Lease& lease) noexcept {
   return slab != nullptr ? slab : make_slab(Slab::pooled_bytes, &lease);
 }
 
+// The stock of a lease of which the caller is the owner, for those who find no memory.
+void empty_into_reserve(Lease& lease) noexcept {
+  for (SpanRecord* first : {std::exchange(lease.free_records, nullptr),
+                            lease.returned_records.exchange(nullptr, std::memory_order_acquire)}) {
+    if (first == nullptr) continue;
+    SpanRecord* last = first;
+    while (last->next != nullptr)
+      last = last->next;
+    put_into_reserve(*first, *last);
+  }
+}
+
 }  // namespace
 
 Lease* acquire_lease() noexcept {
@@ -219,6 +232,7 @@ Lease* acquire_lease() noexcept {
 
 void release_lease(Lease* lease) noexcept {
   if (lease == nullptr || lease->shared) return;
+  if (under_pressure()) empty_into_reserve(*lease);
   std::lock_guard guard(pool.registry);
   lease->next_free = pool.free_leases;
   pool.free_leases = lease;
@@ -253,6 +267,7 @@ SpanRecord* take_record() noexcept {
   // The next span's record was last touched by the collector, on another core: ask for its lines in good
   // time.
   if (const SpanRecord* next = lease.free_records; next != nullptr) {
+#pragma GCC unroll 11
     for (std::size_t offset = 0; offset < prefetched_bytes; offset += 64) {
       __builtin_prefetch(reinterpret_cast<const char*>(next) + offset, 1);
     }
@@ -265,7 +280,7 @@ void give_back_record(SpanRecord* record) noexcept {
   Lease& home = *record->home;
   if (under_pressure() && home.returned_under_pressure.fetch_add(1, std::memory_order_relaxed) >=
                               records_returned_under_pressure) {
-    put_into_reserve(record);
+    put_into_reserve(*record, *record);
   } else {
     put_back(home.returned_records, record, record);
   }
@@ -318,6 +333,15 @@ void configure_pool(std::size_t ring_capacity, std::uint64_t memory_bytes,
   pool.limits.store(limits, std::memory_order_release);
   for (std::size_t i = 0; i < lease_count(); ++i)
     lease_at(i).ring.set_capacity(ring_capacity);
+  // A smaller budget than before may be used up by threads that are gone.
+  if (!under_pressure()) return;
+  Lease* unused = nullptr;
+  {
+    std::lock_guard guard(pool.registry);
+    unused = std::exchange(pool.free_leases, nullptr);
+  }
+  while (unused != nullptr)
+    release_lease(std::exchange(unused, unused->next_free));
 }
 
 const SpanLimits& pool_limits() noexcept {

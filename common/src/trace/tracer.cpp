@@ -33,6 +33,10 @@ namespace {
   return started.recording;
 }
 
+std::uint64_t tick_or_now(std::uint64_t tick) noexcept {
+  return tick != 0 ? tick : NativeBackend::instance().tick();
+}
+
 }  // namespace
 
 Tracer Tracer::get(std::string_view name, std::string_view version, std::string_view schema_url) noexcept {
@@ -56,7 +60,7 @@ PendingSpan Tracer::start_pending(std::string_view name, const StartOptions& opt
   if (begin(scope_, name, options, pending.context_, lineage, backend, pending.word_)) {
     pending.parent_span_id_ = lineage.parent_span_id;
     pending.parent_remote_ = lineage.parent_remote;
-    pending.start_tick_ = lineage.start_tick;
+    pending.start_tick_ = tick_or_now(lineage.start_tick);
     pending.backend_ = backend;
     pending.fork_generation_ = fork_generation();
   }
@@ -92,7 +96,7 @@ void Tracer::open_record(Span& span, const Lineage& lineage, std::uint32_t gener
   record->context = span.context_;
   record->parent_span_id = lineage.parent_span_id;
   record->parent_remote = lineage.parent_remote;
-  record->start_tick = lineage.start_tick;
+  record->start_tick = tick_or_now(lineage.start_tick);
   record->scope = scope_;
   record->kind = options.kind;
   record->limits = &limits;

@@ -123,6 +123,65 @@ TEST(MemoryBudget, gives_memory_that_one_thread_used_and_returned_to_another) {
   in_a_new_process(gives_memory_that_one_thread_used_and_returned_to_another);
 }
 
+void gives_memory_of_threads_that_are_gone_to_others() {
+  testing::Recorder recorder({.batch = {.queue_size = 16384, .memory_bytes = 4 * 1024 * 1024}});
+  tracer().start("has a place of its own").end();
+  // Two at a time, so that their stocks are in two places.
+  std::promise<void> first_used;
+  std::promise<void> second_used;
+  std::thread first([&] {
+    std::vector<Span> open;
+    for (int i = 0; i < 1000; ++i)
+      open.push_back(tracer().start("first"));
+    open.clear();
+    recorder.telemetry().flush();
+    first_used.set_value();
+    second_used.get_future().wait();
+  });
+  std::thread second([&] {
+    first_used.get_future().wait();
+    use_up().clear();
+    recorder.telemetry().flush();
+    second_used.set_value();
+  });
+  first.join();
+  second.join();
+  std::vector<Span> open;
+  for (int i = 0; i < 2500; ++i)
+    open.push_back(tracer().start("third"));
+  for (const Span& span : open)
+    ASSERT_TRUE(span.recording());
+}
+TEST(MemoryBudget, gives_memory_of_threads_that_are_gone_to_others) {
+  in_a_new_process(gives_memory_of_threads_that_are_gone_to_others);
+}
+
+void that_is_smaller_than_before_finds_the_memory_of_threads_that_are_gone() {
+  {
+    testing::Recorder recorder({.batch = {.queue_size = 16384, .memory_bytes = 16 * 1024 * 1024}});
+    std::thread([] {
+      std::vector<Span> open;
+      for (int i = 0; i < 6000; ++i)
+        open.push_back(tracer().start("first"));
+    }).join();
+  }
+  testing::Recorder recorder({.batch = {.memory_bytes = 4 * 1024 * 1024}});
+  std::thread other([&] {
+    const Span held = tracer().start("has a place of its own");
+    std::vector<Span> open;
+    std::thread([&open] {
+      for (int i = 0; i < 1000; ++i)
+        open.push_back(tracer().start("third"));
+    }).join();
+    for (const Span& span : open)
+      ASSERT_TRUE(span.recording());
+  });
+  other.join();
+}
+TEST(MemoryBudget, that_is_smaller_than_before_finds_the_memory_of_threads_that_are_gone) {
+  in_a_new_process(that_is_smaller_than_before_finds_the_memory_of_threads_that_are_gone);
+}
+
 void that_records_used_up_once_leaves_room_for_long_values_later() {
   testing::Recorder recorder({.batch = {.queue_size = 16384, .memory_bytes = 4 * 1024 * 1024}});
   use_up().clear();

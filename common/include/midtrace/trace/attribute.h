@@ -44,22 +44,31 @@ class AnyKey {
   constexpr AnyKey(const char* name) noexcept : AnyKey(std::string_view(name)) {}  // NOLINT
   AnyKey(const std::string& name) noexcept : AnyKey(std::string_view(name)) {}     // NOLINT
 
-  constexpr std::string_view name() const noexcept { return {name_, size_}; }
-  constexpr std::uint32_t hash() const noexcept { return hash_; }
-  constexpr bool is_static() const noexcept { return is_static_; }
+  constexpr std::string_view name() const noexcept { return {name_, (word_ >> size_at) & 0xFFFFU}; }
+  constexpr bool is_static() const noexcept { return (word_ & static_bit) != 0; }
+
+  // What a span keeps of a key besides its text, placed as there: the name's size and a part of its hash. Equal
+  // for equal names.
+  static constexpr std::uint64_t identity_bits = 0xFF00FFFF00000000U;
+  constexpr std::uint64_t identity() const noexcept { return word_ & identity_bits; }
+  // Another part of the hash, 0 to 255.
+  constexpr unsigned filter_index() const noexcept { return static_cast<unsigned>(word_ & 0xFFU); }
 
  protected:
-  constexpr AnyKey(std::string_view name, bool is_static) noexcept
-      : name_(name.data()),
-        hash_(attribute_name_hash(name)),
-        size_(static_cast<std::uint16_t>(name.size())),
-        is_static_(is_static) {}
+  constexpr AnyKey(std::string_view name, bool is_static) noexcept : name_(name.data()) {
+    const std::uint64_t hash = attribute_name_hash(name);
+    // These bits of the hash differ between all keys of a typical messaging or database span.
+    word_ = ((hash >> 14U) & 0xFFU) | (is_static ? static_bit : 0) | (static_cast<std::uint64_t>(name.size()) << size_at) |
+            ((hash >> 24U) << tag_at);
+  }
 
  private:
+  static constexpr unsigned size_at = 32;
+  static constexpr unsigned tag_at = 56;
+  static constexpr std::uint64_t static_bit = 1U << 8U;
+
   const char* name_;
-  std::uint32_t hash_;
-  std::uint16_t size_;
-  bool is_static_;
+  std::uint64_t word_ = 0;
 };
 static_assert(sizeof(AnyKey) == 16);
 
@@ -72,7 +81,7 @@ class AttributeKey : public AnyKey {
   template <std::size_t Size>
   consteval explicit AttributeKey(const char (&literal)[Size]) noexcept
       : AnyKey(std::string_view(literal, Size - 1), true) {
-    static_assert(Size - 1 <= 0xFFFF, "the name of an attribute is at most 65535 bytes long");
+    static_assert(Size > 1 && Size - 1 <= 0xFFFF, "the name of an attribute has 1 to 65535 bytes");
   }
 };
 
