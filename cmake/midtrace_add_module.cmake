@@ -27,6 +27,7 @@ function(midtrace_add_library component)
   set_target_properties(${target} PROPERTIES EXPORT_NAME ${component})
   target_compile_features(${target} PUBLIC cxx_std_20)
   target_include_directories(${target} PRIVATE src)
+  target_compile_definitions(${target} PRIVATE MIDTRACE_VERSION="${midtrace_VERSION}")
   target_sources(${target} PUBLIC
     FILE_SET HEADERS BASE_DIRS include FILES ${arg_HEADERS})
   foreach(other IN LISTS arg_COMPONENTS)

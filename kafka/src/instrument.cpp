@@ -147,7 +147,8 @@ bool instrument(rd_kafka_conf_t* conf, Options options) noexcept {
   try {
     const bool chosen_here = options.mode.has_value();
     auto ready = std::make_shared<const ReadyOptions>(std::move(options));
-    if (ready->mode == ModuleMode::off && !chosen_here) return true;  // the environment says so for every client
+    if (ready->mode == ModuleMode::off && !chosen_here)
+      return true;  // the environment says so for every client
     mention_fragile_failure();
     const rd_kafka_resp_err_t error = add_to(conf, std::move(ready));
     if (error == RD_KAFKA_RESP_ERR__CONFLICT) {

@@ -14,7 +14,7 @@ namespace detail {
 namespace {
 
 constexpr std::string_view scope_name = "midtrace.kafka";
-constexpr std::string_view scope_version = "0.1.0";
+constexpr std::string_view scope_version = MIDTRACE_VERSION;
 constexpr std::uint16_t default_port = 9092;
 
 std::string_view trimmed(std::string_view text) noexcept {

@@ -81,8 +81,8 @@ class Tracing {
   explicit Tracing(SetupOptions options = {});
 
   DiscardingExporter& exporter() noexcept { return *exporter_; }
-  // Lets the calling thread have `spans` spans at once in its queue, so that later bursts of as many find their
-  // memory made: what is measured is the steady state.
+  // Lets the calling thread have `spans` spans at once in its queue, so that later bursts of as many find
+  // their memory made: what is measured is the steady state.
   void fill_queue(std::size_t spans);
   bool flush() noexcept { return telemetry_.flush(std::chrono::seconds(30)); }
   Counters counters() const noexcept;

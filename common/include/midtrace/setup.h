@@ -52,7 +52,7 @@ struct SetupOptions {
   std::shared_ptr<Clock> clock = {};                      // else processor ticks
   std::shared_ptr<IdGenerator> ids = {};                  // else random
   std::shared_ptr<Logger> logger = {};                    // else standard error
-  std::chrono::milliseconds exit_timeout{2000};      // for the last flush, in the destructor and at exit
+  std::chrono::milliseconds exit_timeout{2000};           // for the last flush, in the destructor and at exit
   bool read_environment = true;
 };
 

@@ -8,16 +8,11 @@
 #include <utility>
 
 #include "../export/utf8.h"
-#include "version.h"
 
 namespace midtrace {
 inline namespace v1 {
 
 namespace {
-
-#ifdef MIDTRACE_VERSION
-static_assert(version == MIDTRACE_VERSION, "version.h and the project's version differ");
-#endif
 
 int hex_digit(char c) noexcept {
   if (c >= '0' && c <= '9') return c - '0';
@@ -120,7 +115,7 @@ Resource make_resource(const std::string& service_name, std::vector<ResourceAttr
   resource.set("service.name", std::string());  // first, because it is what people look for
   resource.set("telemetry.sdk.name", std::string("midtrace"));
   resource.set("telemetry.sdk.language", std::string("cpp"));
-  resource.set("telemetry.sdk.version", std::string(version));
+  resource.set("telemetry.sdk.version", MIDTRACE_VERSION);
 
   constexpr const char* variable = "OTEL_RESOURCE_ATTRIBUTES";
   if (const std::optional<std::string> list = environment.text(variable)) {

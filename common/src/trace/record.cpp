@@ -74,8 +74,8 @@ constexpr int most_continuation_bytes = 3;  // of one UTF-8 character
 
 bool continues_character(char byte) noexcept { return (static_cast<unsigned char>(byte) & 0xC0U) == 0x80U; }
 
-// How many bytes of `text` hold at most `characters` characters, and never a part of one. Bytes that belong to no
-// character count as one each, so that text in no encoding is bounded too.
+// How many bytes of `text` hold at most `characters` characters, and never a part of one. Bytes that belong
+// to no character count as one each, so that text in no encoding is bounded too.
 std::size_t bytes_of_characters(std::string_view text, std::uint32_t characters) noexcept {
   if (text.size() <= characters) return text.size();
   std::size_t seen = 0;
@@ -96,7 +96,8 @@ std::size_t bytes_of_characters(std::string_view text, std::uint32_t characters)
 std::string_view cut_to_character(std::string_view text, std::size_t bytes) noexcept {
   if (text.size() <= bytes) return text;
   std::size_t cut = bytes;
-  for (int back = 0; back < most_continuation_bytes && cut > 0 && continues_character(text[cut]); ++back) --cut;
+  for (int back = 0; back < most_continuation_bytes && cut > 0 && continues_character(text[cut]); ++back)
+    --cut;
   return text.substr(0, continues_character(text[cut]) ? bytes : cut);
 }
 
@@ -342,7 +343,8 @@ AttributeSlot* slot_for(SpanRecord& record, const AnyKey& key) noexcept {
 }
 
 // Any key and any value.
-[[gnu::noinline]] void record_slowly(SpanRecord& record, const AnyKey& key, const AttributeValue& value) noexcept {
+[[gnu::noinline]] void record_slowly(SpanRecord& record, const AnyKey& key,
+                                     const AttributeValue& value) noexcept {
   AttributeSlot* slot = slot_for(record, key);
   if (slot == nullptr) return;
   AttributeSlot::Payload payload{};
@@ -354,8 +356,8 @@ AttributeSlot* slot_for(SpanRecord& record, const AnyKey& key) noexcept {
   if (slot == record.next_slot) ++record.next_slot;
 }
 
-// The usual case, without a call: a constant key that was not set before, and a slot left. Null otherwise, and then
-// nothing has changed.
+// The usual case, without a call: a constant key that was not set before, and a slot left. Null otherwise,
+// and then nothing has changed.
 [[gnu::always_inline]] inline AttributeSlot* take_slot(SpanRecord& record, const AnyKey& key) noexcept {
   std::uint64_t& filter = filter_word(record, key);
   const std::uint64_t bit = filter_bit(key);

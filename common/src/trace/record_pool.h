@@ -6,9 +6,9 @@
 // round: the owner takes from its stock, the collector returns to the lease the memory came from. One byte
 // budget bounds all leases together, and records may use up three quarters of it. Their pages are never given
 // back, so memory follows the peak. Once that share is used up the pool is under pressure: then a lease gets
-// back a few records only, and the others go to a reserve from which every lease may take, as does the stock of
-// threads that exit. Slabs are freed once half of the budget is used. So what one thread needed once is not lost to
-// the others.
+// back a few records only, and the others go to a reserve from which every lease may take, as does the stock
+// of threads that exit. Slabs are freed once half of the budget is used. So what one thread needed once is
+// not lost to the others.
 #pragma once
 
 #include <atomic>

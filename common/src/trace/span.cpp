@@ -32,7 +32,9 @@ void Span::set(std::span<const Attribute> attributes) noexcept {
     record_attribute(*record_, attribute.key, attribute.value);
 }
 
-void Span::put(const AnyKey& key, const AttributeValue& value) noexcept { record_attribute(*record_, key, value); }
+void Span::put(const AnyKey& key, const AttributeValue& value) noexcept {
+  record_attribute(*record_, key, value);
+}
 void Span::put(const AnyKey& key, std::string_view value) noexcept { record_string(*record_, key, value); }
 void Span::put(const AnyKey& key, std::int64_t value) noexcept { record_integer(*record_, key, value); }
 void Span::put(const AnyKey& key, double value) noexcept { record_real(*record_, key, value); }

@@ -1,5 +1,5 @@
-// A program that has only midtrace::common: its span arrives in the file that OTEL_TRACES_EXPORTER names, and shared
-// objects that it loads find the library by its anchor.
+// A program that has only midtrace::common: its span arrives in the file that OTEL_TRACES_EXPORTER names, and
+// shared objects that it loads find the library by its anchor.
 #include <dlfcn.h>
 #include <unistd.h>
 

@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "support/allocations.h"
 #include "export/utf8.h"
+#include "support/allocations.h"
 
 namespace {
 

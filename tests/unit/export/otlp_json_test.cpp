@@ -10,8 +10,8 @@
 #include <midtrace/export/exporters.h>
 #include <midtrace/trace/tracer.h>
 
-#include "support/allocations.h"
 #include "captured_batch.h"
+#include "support/allocations.h"
 
 namespace {
 

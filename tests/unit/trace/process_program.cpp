@@ -426,7 +426,8 @@ int too_many_scopes() {
       for (int number = 0; number < 3000; ++number) {
         const std::string name = "scope " + std::to_string(number);
         const Tracer first = Tracer::get(name);
-        if (!first.scope().name.empty() && (&first.scope() != &Tracer::get(name).scope() || first.scope().name != name))
+        if (!first.scope().name.empty() &&
+            (&first.scope() != &Tracer::get(name).scope() || first.scope().name != name))
           differing.fetch_add(1);
       }
     });

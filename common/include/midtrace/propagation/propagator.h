@@ -71,7 +71,8 @@ std::shared_ptr<const Propagator> make_propagator(std::string_view names,
 // W3C traceparent as text, for callers that have no carrier: always 55 characters.
 inline constexpr std::size_t traceparent_length = 55;
 void write_traceparent(const SpanContext& context, char (&out)[traceparent_length]) noexcept;
-// Ids and flags of a traceparent header value (no tracestate) as a remote context, or an invalid one. Never throws.
+// Ids and flags of a traceparent header value (no tracestate) as a remote context, or an invalid one. Never
+// throws.
 SpanContext parse_traceparent(std::string_view header) noexcept;
 
 }  // namespace v1

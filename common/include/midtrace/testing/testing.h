@@ -128,14 +128,14 @@ struct TreeOptions {
   std::map<std::string, std::string> masked = {};
 };
 
-// The spans as text: roots in order of their start (then of their name, then of what is printed), children in the same
-// order, indented by two spaces below their parent. Each span is `name KIND` (with durations `name KIND 1.5ms`), then one
-// line each: `parent (not here)` when its parent was not exported, its status when not unset (`status ERROR:
-// description`), attributes sorted by key as `key = value`, events as `event name {key = value, ...}`, links as
-// `link -> name {key = value, ...}` where name is the linked span's own name, or `(not here)` when it was not exported.
-// Control characters in values are spelled out (`\n`, `\x00`). Nothing printed depends on an id, so the text is the same
-// with random ids and with several threads. It begins with a newline and ends with one, so that raw string literals read
-// well.
+// The spans as text: roots in order of their start (then of their name, then of what is printed), children in
+// the same order, indented by two spaces below their parent. Each span is `name KIND` (with durations `name
+// KIND 1.5ms`), then one line each: `parent (not here)` when its parent was not exported, its status when not
+// unset (`status ERROR: description`), attributes sorted by key as `key = value`, events as `event name {key
+// = value, ...}`, links as `link -> name {key = value, ...}` where name is the linked span's own name, or
+// `(not here)` when it was not exported. Control characters in values are spelled out (`\n`, `\x00`). Nothing
+// printed depends on an id, so the text is the same with random ids and with several threads. It begins with
+// a newline and ends with one, so that raw string literals read well.
 std::string span_tree(const std::vector<OwnedSpan>& spans, const TreeOptions& options = {});
 
 struct RecorderOptions {

@@ -36,7 +36,8 @@ class StaticString {
   std::string_view text_;
 };
 
-// Any key. Made from a plain string it refers to that string, which the span copies. Names are cut at 65535 bytes.
+// Any key. Made from a plain string it refers to that string, which the span copies. Names are cut at 65535
+// bytes.
 class AnyKey {
  public:
   constexpr AnyKey(std::string_view name) noexcept  // NOLINT(google-explicit-constructor)
@@ -47,8 +48,8 @@ class AnyKey {
   constexpr std::string_view name() const noexcept { return {name_, (word_ >> size_at) & 0xFFFFU}; }
   constexpr bool is_static() const noexcept { return (word_ & static_bit) != 0; }
 
-  // What a span keeps of a key besides its text, placed as there: the name's size and a part of its hash. Equal
-  // for equal names.
+  // What a span keeps of a key besides its text, placed as there: the name's size and a part of its hash.
+  // Equal for equal names.
   static constexpr std::uint64_t identity_bits = 0xFF00FFFF00000000U;
   constexpr std::uint64_t identity() const noexcept { return word_ & identity_bits; }
   // Another part of the hash, 0 to 255.
@@ -58,8 +59,8 @@ class AnyKey {
   constexpr AnyKey(std::string_view name, bool is_static) noexcept : name_(name.data()) {
     const std::uint64_t hash = attribute_name_hash(name);
     // These bits of the hash differ between all keys of a typical messaging or database span.
-    word_ = ((hash >> 14U) & 0xFFU) | (is_static ? static_bit : 0) | (static_cast<std::uint64_t>(name.size()) << size_at) |
-            ((hash >> 24U) << tag_at);
+    word_ = ((hash >> 14U) & 0xFFU) | (is_static ? static_bit : 0) |
+            (static_cast<std::uint64_t>(name.size()) << size_at) | ((hash >> 24U) << tag_at);
   }
 
  private:
@@ -72,7 +73,8 @@ class AnyKey {
 };
 static_assert(sizeof(AnyKey) == 16);
 
-// A key of which the value type is known: std::string_view, bool, std::int64_t, double, or std::span<const ...> of one.
+// A key of which the value type is known: std::string_view, bool, std::int64_t, double, or std::span<const
+// ...> of one.
 template <class Value>
 class AttributeKey : public AnyKey {
  public:
