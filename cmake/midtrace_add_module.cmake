@@ -12,6 +12,7 @@
 #   DESCRIPTION <text>        one line, for pkg-config
 #   SOURCES <file>...         explicit, relative to the calling directory
 #   HEADERS <file>...         public headers below include/; each must compile by itself
+#   OPTIONAL_HEADERS <file>.. midtrace_add_library: public headers that need a library which midtrace itself does not
 #   COMPONENTS <name>...      components of ours that the public headers use; `common` for modules
 #   PKG_CONFIG <module>...    midtrace_add_module: pkg-config names of the client library, with version bounds
 
@@ -19,7 +20,7 @@ set(MIDTRACE_PACKAGE_DIRECTORY "${CMAKE_INSTALL_LIBDIR}/cmake/midtrace")
 set_property(GLOBAL PROPERTY MIDTRACE_COMPONENTS "")
 
 function(midtrace_add_library component)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "DESCRIPTION" "SOURCES;HEADERS;COMPONENTS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "DESCRIPTION" "SOURCES;HEADERS;OPTIONAL_HEADERS;COMPONENTS")
   set(target midtrace_${component})
 
   add_library(${target} STATIC ${arg_SOURCES})
@@ -30,6 +31,12 @@ function(midtrace_add_library component)
   target_compile_definitions(${target} PRIVATE MIDTRACE_VERSION="${midtrace_VERSION}")
   target_sources(${target} PUBLIC
     FILE_SET HEADERS BASE_DIRS include FILES ${arg_HEADERS})
+  if(arg_OPTIONAL_HEADERS)
+    target_sources(${target} PUBLIC
+      FILE_SET optional_headers TYPE HEADERS BASE_DIRS include FILES ${arg_OPTIONAL_HEADERS})
+    set_target_properties(${target} PROPERTIES INTERFACE_HEADER_SETS_TO_VERIFY HEADERS)
+    set(optional_headers FILE_SET optional_headers DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+  endif()
   foreach(other IN LISTS arg_COMPONENTS)
     target_link_libraries(${target} PUBLIC midtrace_${other})
   endforeach()
@@ -41,7 +48,8 @@ function(midtrace_add_library component)
   if(MIDTRACE_INSTALL)
     install(TARGETS ${target} EXPORT midtrace-${component}-targets
       ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
-      FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+      FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
+      ${optional_headers})
     install(EXPORT midtrace-${component}-targets NAMESPACE midtrace::
       DESTINATION ${MIDTRACE_PACKAGE_DIRECTORY})
   endif()

@@ -7,9 +7,11 @@
 // A record belongs to one thread at a time: the span's owner until finish, the collector afterwards.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <exception>
 #include <span>
 #include <string_view>
 
@@ -116,7 +118,8 @@ struct alignas(64) SpanRecord {
   std::uint32_t name_size;
   std::uint32_t link_limit;
   std::uint32_t fork_generation;
-  std::uint32_t serial;  // grows each time the record is taken
+  // Grows when the record's span ends. Atomic, because whoever had the span current may still look at it.
+  std::atomic<std::uint32_t> serial;
   SpanKind kind;
   StatusCode status;
   bool parent_remote;
@@ -133,6 +136,10 @@ struct alignas(64) SpanRecord {
   std::string_view name_view() const noexcept { return {name, name_size}; }
   std::uint32_t attribute_count() const noexcept {
     return totals.earlier_attributes + static_cast<std::uint32_t>(next_slot - last_attributes->slots);
+  }
+  // The span that had the record has ended.
+  void end_serial() noexcept {
+    serial.store(serial.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   }
   // The runs know their sizes once the last one does; called when no attribute will be added.
   void close_attributes() noexcept {
@@ -163,6 +170,12 @@ void record_status(SpanRecord& record, StatusCode code, std::string_view descrip
 void record_event(SpanRecord& record, std::string_view name, std::uint64_t tick,
                   std::span<const Attribute> attributes) noexcept;
 void record_link(SpanRecord& record, const Link& link) noexcept;
+// Status error and `error.type`.
+void record_error(SpanRecord& record, std::string_view error_type, std::string_view description) noexcept;
+// An event `exception`. Its type is the demangled name of the dynamic one.
+void record_exception(SpanRecord& record, const std::exception& exception) noexcept;
+// The same, and the span failed by it: status error, described by the message, and `error.type`.
+void record_failure(SpanRecord& record, const std::exception& exception) noexcept;
 
 }  // namespace v1
 }  // namespace midtrace

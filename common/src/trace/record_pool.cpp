@@ -154,7 +154,6 @@ bool grow_records(Lease& lease) noexcept {
   for (std::size_t i = 0; i < records_per_chunk; ++i) {
     auto* record = new (records + i) SpanRecord;
     record->home = &lease;
-    record->serial = 0;
     record->next = lease.free_records;
     lease.free_records = record;
   }
@@ -261,7 +260,6 @@ SpanRecord* take_record() noexcept {
   }
   if (record == nullptr) [[unlikely]]
     return nullptr;
-  ++record->serial;
   if (lease.shared) [[unlikely]]
     return record;
   // The next span's record was last touched by the collector, on another core: ask for its lines in good

@@ -1,11 +1,5 @@
 #include <midtrace/trace/span.h>
 
-#include <cxxabi.h>
-
-#include <cstdlib>
-#include <typeinfo>
-
-#include <midtrace/semconv/attributes.h>
 #include <midtrace/trace/backend.h>
 
 #include "fork.h"
@@ -50,8 +44,7 @@ void Span::replace_status(StatusCode code, std::string_view description) noexcep
 }
 
 void Span::record_error(std::string_view error_type, std::string_view description) noexcept {
-  record_string(*record_, semconv::error_type, error_type);
-  record_status(*record_, StatusCode::error, description);
+  midtrace::record_error(*record_, error_type, description);
 }
 
 void Span::append_event(std::string_view name, std::span<const Attribute> attributes) noexcept {
@@ -61,20 +54,17 @@ void Span::append_event(std::string_view name, std::span<const Attribute> attrib
 void Span::append_link(const Link& link) noexcept { record_link(*record_, link); }
 
 void Span::append_exception(const std::exception& exception) noexcept {
-  const char* mangled = typeid(exception).name();
-  int failure = 0;
-  char* demangled = abi::__cxa_demangle(mangled, nullptr, nullptr, &failure);
-  const Attribute attributes[] = {
-      {semconv::exception_type, std::string_view(demangled != nullptr ? demangled : mangled)},
-      {semconv::exception_message, std::string_view(exception.what())},
-  };
-  append_event("exception", attributes);
-  std::free(demangled);
+  midtrace::record_exception(*record_, exception);
+}
+
+void Span::record_failure(const std::exception& exception) noexcept {
+  midtrace::record_failure(*record_, exception);
 }
 
 void Span::finish() noexcept {
   SpanRecord* record = std::exchange(record_, nullptr);
   NativeBackend& native = NativeBackend::instance();
+  record->end_serial();
   record->close_attributes();
   record->end_tick = native.tick();
   if (backend_ == &native) [[likely]] {
@@ -85,7 +75,9 @@ void Span::finish() noexcept {
 }
 
 void Span::discard() noexcept {
-  if (record_ != nullptr) backend_->discard(std::exchange(record_, nullptr), word_);
+  if (record_ == nullptr) return;
+  record_->end_serial();
+  backend_->discard(std::exchange(record_, nullptr), word_);
 }
 
 Scope Span::activate() const noexcept {

@@ -164,7 +164,7 @@ ActivationToken push_context(const Context& context, SpanRecord* record) noexcep
   const std::uint32_t generation = (slot.state.load(std::memory_order_relaxed) >> 2U) + 1;
   slot.context = context;
   slot.record = record;
-  slot.record_serial = record != nullptr ? record->serial : 0;
+  slot.record_serial = record != nullptr ? record->serial.load(std::memory_order_relaxed) : 0;
   slot.state.store((generation << 2U) | ContextSlot::live_mark, std::memory_order_release);
   ++block->depth;
   return {block, static_cast<std::uint32_t>(index), generation & (0xFFFFFFFFU >> 2U)};

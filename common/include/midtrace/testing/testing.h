@@ -1,7 +1,9 @@
 // The test kit: deterministic tracing in memory, and span trees as text.
 //
-//   midtrace::testing::Recorder recorder;                  // tracing on, manual clock, sequential ids,
-//   everything sampled place_order(); EXPECT_EQ(recorder.tree(), R"( send orders PRODUCER
+//   midtrace::testing::Recorder recorder;  // tracing on, manual clock, sequential ids, everything sampled
+//   place_order();
+//   EXPECT_EQ(recorder.tree(), R"(
+//   send orders PRODUCER
 //     messaging.system = kafka
 //   )");
 //

@@ -78,6 +78,10 @@ class [[nodiscard]] Span {
   void set_error(std::string_view error_type, std::string_view description = {}) noexcept {
     if (record_ != nullptr) record_error(error_type, description);
   }
+  // The exception made the operation fail: its event, status error with its message, `error.type` its type.
+  void set_error(const std::exception& exception) noexcept {
+    if (record_ != nullptr) record_failure(exception);
+  }
   void add_event(std::string_view name, std::span<const Attribute> attributes = {}) noexcept {
     if (record_ != nullptr) append_event(name, attributes);
   }
@@ -124,6 +128,7 @@ class [[nodiscard]] Span {
   void append_event(std::string_view name, std::span<const Attribute> attributes) noexcept;
   void append_link(const Link& link) noexcept;
   void append_exception(const std::exception& exception) noexcept;
+  void record_failure(const std::exception& exception) noexcept;
   void finish() noexcept;
 
   SpanContext context_;
