@@ -88,6 +88,64 @@ TEST_P(KafkaSizes, NoMessageWithHeadersIsLiftedOverTheLimit) {
 
 INSTANTIATE_TEST_SUITE_P(Codecs, KafkaSizes, ::testing::Values("none", "gzip", "snappy", "lz4", "zstd"));
 
+// The control of the tests above: an interceptor that adds its header without looking at the size aborts the
+// process, in all versions up to 2.15. Where this fails, librdkafka may have learned to take such messages.
+class KafkaSizeControl : public KafkaTraps, public ::testing::WithParamInterface<const char*> {
+ public:
+  // The child: sends messages up to the largest that librdkafka accepts.
+  void send_up_to_the_limit(void (*add_interceptor)(rd_kafka_conf_t*)) {
+    rd_kafka_conf_t* conf = configuration({{"message.max.bytes", std::to_string(limit)},
+                                           {"compression.codec", GetParam()}});
+    add_interceptor(conf);
+    const Client client = create(RD_KAFKA_PRODUCER, conf);
+    const std::string text(limit, 'x');
+    bool refused = false;
+    for (std::size_t size = limit - 500; size <= limit && !refused; ++size) {
+      const std::string value = text.substr(0, size);
+      refused = produce(client.get(), {.value = value.c_str()}) != RD_KAFKA_RESP_ERR_NO_ERROR;
+    }
+    if (!refused || rd_kafka_flush(client.get(), 20000) != RD_KAFKA_RESP_ERR_NO_ERROR) std::_Exit(2);
+  }
+  // With a context while there was room for one, and without one from there to the limit.
+  void exit_if_all_are_sent() {
+    std::set<SpanKind> kinds;
+    for (const testing::OwnedSpan& span : recorder_->spans())
+      kinds.insert(span.status == StatusCode::error ? SpanKind::internal : span.kind);
+    std::_Exit(kinds == std::set<SpanKind>{SpanKind::producer, SpanKind::client} ? 0 : 3);
+  }
+  static void add_naive(rd_kafka_conf_t* conf) {
+    rd_kafka_conf_interceptor_add_on_new(
+        conf, "naive",
+        [](rd_kafka_t* client, const rd_kafka_conf_t*, void*, char*, std::size_t) {
+          return rd_kafka_interceptor_add_on_send(client, "naive", add_header, nullptr);
+        },
+        nullptr);
+  }
+  static void add_ours(rd_kafka_conf_t* conf) { kafka::instrument(conf); }
+
+ private:
+  static rd_kafka_resp_err_t add_header(rd_kafka_t*, rd_kafka_message_t* message, void*) {
+    const std::string value(traceparent_length, '0');
+    rd_kafka_headers_t* headers = rd_kafka_headers_new(1);
+    rd_kafka_header_add(headers, "traceparent", -1, value.data(), static_cast<ssize_t>(value.size()));
+    rd_kafka_message_set_headers(message, headers);
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
+  }
+};
+
+TEST_P(KafkaSizeControl, AHeaderOverTheLimitAbortsTheProcess) {
+  EXPECT_EXIT(send_up_to_the_limit(add_naive), ::testing::KilledBySignal(SIGABRT), "msgset_writer");
+}
+TEST_P(KafkaSizeControl, OursAddsNoneThere) {
+  const auto child = [this] {
+    send_up_to_the_limit(add_ours);
+    exit_if_all_are_sent();
+  };
+  EXPECT_EXIT(child(), ::testing::ExitedWithCode(0), "");
+}
+
+INSTANTIATE_TEST_SUITE_P(Codecs, KafkaSizeControl, ::testing::Values("none", "lz4"));
+
 rd_kafka_conf_t* conf_that_fails() {
   rd_kafka_conf_t* conf = rd_kafka_conf_new();
   rd_kafka_conf_set(conf, "security.protocol", "ssl", nullptr, 0);
