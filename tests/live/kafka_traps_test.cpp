@@ -588,33 +588,6 @@ TEST_F(KafkaTraps, TheFirstSendMayComeUnderTheTopicsLock) {
   EXPECT_EQ(recorder_->spans()[0].attribute("messaging.client.id"), rd_kafka_name(producer.get()));
 }
 
-// on_commit has neither a beginning nor a parent: no span pretends otherwise.
-TEST_F(KafkaTraps, AutomaticCommitsMakeNoSpans) {
-  {
-    const Client producer = make_producer();
-    ASSERT_EQ(produce(producer.get()), RD_KAFKA_RESP_ERR_NO_ERROR);
-    deliver(producer.get());
-  }
-  {
-    rd_kafka_conf_t* conf = configuration({{"group.id", "workers"},
-                                           {"auto.offset.reset", "earliest"},
-                                           {"enable.auto.commit", "true"},
-                                           {"auto.commit.interval.ms", "10"}});
-    ASSERT_TRUE(kafka::instrument(conf));
-    const Client consumer = assigned(create(RD_KAFKA_CONSUMER, conf), {"orders"}, 1);
-    const kafka::Message message = kafka::consume(consumer.get(), 10s);
-    ASSERT_TRUE(message);
-    std::this_thread::sleep_for(50ms);
-    EXPECT_EQ(rd_kafka_commit_message(consumer.get(), message.get(), 0), RD_KAFKA_RESP_ERR_NO_ERROR);
-    rd_kafka_consumer_close(consumer.get());
-  }
-  EXPECT_EQ(tree({.attributes = false}), R"(
-poll orders CLIENT
-  link -> send orders
-send orders PRODUCER
-)");
-}
-
 // Threads that send and end, with spans that start after their thread-local state is gone.
 TEST_F(KafkaTraps, ASendFromAThreadKeysDestructorIsTraced) {
   static rd_kafka_t* shared = nullptr;
