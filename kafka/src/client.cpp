@@ -9,6 +9,8 @@
 
 #include "spans.h"
 
+#include <midtrace/trace/instrumentation.h>
+
 namespace midtrace {
 inline namespace v1 {
 namespace kafka {
@@ -141,6 +143,11 @@ Client::Client(std::shared_ptr<const ReadyOptions> options, const rd_kafka_conf_
 
 Client::~Client() { delete cluster_id_.load(std::memory_order_relaxed); }
 
+void Client::ask_polled_elsewhere(const rd_kafka_t* handle) noexcept {
+  polled_elsewhere_ = !claim_client(poll_claim(handle));
+  if (!polled_elsewhere_) release_client(poll_claim(handle));
+}
+
 void Client::ask_name(const rd_kafka_t* handle) noexcept {
   const std::lock_guard guard(naming_);
   if (named_.load(std::memory_order_relaxed)) return;
@@ -211,6 +218,7 @@ std::shared_ptr<Client> find_or_add_client(rd_kafka_t* handle) noexcept {
   try {
     client = std::make_shared<Client>(default_options(), rd_kafka_conf(handle));
     client->learn_name(handle);
+    client->ask_polled_elsewhere(handle);
     Registry::instance().add(handle, client, name);
   } catch (...) {
     // As far as it came.

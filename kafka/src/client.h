@@ -81,6 +81,12 @@ class Client {
   // Whether a second copy of midtrace in this process has to leave the handle alone.
   void set_claimed(const rd_kafka_t* handle) noexcept { claimed_ = handle; }
   const rd_kafka_t* claimed() const noexcept { return claimed_; }
+  // Whether this copy has to, because the interceptors of another one see the messages.
+  void set_traced_elsewhere() noexcept { traced_elsewhere_ = true; }
+  bool traced_elsewhere() const noexcept { return traced_elsewhere_; }
+  // Whether those make the poll spans. Asked once, before the client is known to other threads.
+  void ask_polled_elsewhere(const rd_kafka_t* handle) noexcept;
+  bool polled_elsewhere() const noexcept { return polled_elsewhere_; }
 
  private:
   void ask_name(const rd_kafka_t* handle) noexcept;
@@ -96,12 +102,20 @@ class Client {
   std::atomic<const std::string*> cluster_id_{nullptr};
   std::atomic<std::int64_t> next_cluster_query_{0};
   const rd_kafka_t* claimed_ = nullptr;
+  bool traced_elsewhere_ = false;
+  bool polled_elsewhere_ = false;
   std::string client_id_;
   std::string group_;
   ServerAddress server_;
   mutable Topics topics_;
   OpenSends open_sends_;
 };
+
+// A copy of midtrace whose interceptors make the poll spans of a client claims this beside the handle, so
+// that the wrapper of another copy makes none. The address lies inside the client and is nobody else's.
+inline const void* poll_claim(const rd_kafka_t* handle) noexcept {
+  return reinterpret_cast<const char*>(handle) + 1;
+}
 
 // The clients of instrumented configurations, by handle.
 void register_client(const rd_kafka_t* handle, const std::shared_ptr<Client>& client) noexcept;

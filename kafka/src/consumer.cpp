@@ -56,6 +56,7 @@ Delivery PollCall::receive(const rd_kafka_message_t* message) noexcept {
 void PollCall::finish(std::span<const Delivery> deliveries) noexcept {
   if (!marked_) return;
   client_->learn_cluster_id(consumer_);
+  if (client_->polled_elsewhere()) return;
   record_poll(*client_, deliveries, kind_ == Kind::batch, tick_, thread_state());
 }
 

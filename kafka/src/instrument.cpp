@@ -60,7 +60,10 @@ rd_kafka_resp_err_t on_destroy(rd_kafka_t*, void* opaque) {
   Client* client = client_of(opaque);
   if (client == nullptr) return RD_KAFKA_RESP_ERR_NO_ERROR;
   detail::unregister_client(*client);
-  if (client->claimed() != nullptr) release_client(client->claimed());
+  if (const rd_kafka_t* claimed = client->claimed(); claimed != nullptr) {
+    release_client(claimed);
+    release_client(detail::poll_claim(claimed));
+  }
   return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
@@ -69,17 +72,22 @@ rd_kafka_resp_err_t on_new(rd_kafka_t* handle, const rd_kafka_conf_t* conf, void
   auto& instrumented = *static_cast<Instrumented*>(opaque);
   try {
     auto client = std::make_shared<Client>(instrumented.options, conf);
-    if (client->options().mode == ModuleMode::off) {
-      // So that the wrapper knows it; nothing is added to what librdkafka does.
-      instrumented.client = client;
-      rd_kafka_interceptor_add_on_destroy(handle, interceptor_name, on_destroy, opaque);
+    const ReadyOptions& options = client->options();
+    const bool off = options.mode == ModuleMode::off;
+    instrumented.client = client;
+    rd_kafka_interceptor_add_on_destroy(handle, interceptor_name, on_destroy, opaque);
+    if (off || !claim_client(handle)) {
+      // So that the wrapper knows it and its options; nothing is added to what librdkafka does, and perhaps
+      // another copy of midtrace.
+      if (!off) {
+        client->set_traced_elsewhere();
+        client->ask_polled_elsewhere(handle);
+      }
       detail::register_client(handle, client);
       return RD_KAFKA_RESP_ERR_NO_ERROR;
     }
-    if (!claim_client(handle)) return RD_KAFKA_RESP_ERR_NO_ERROR;  // another copy of midtrace traces it
     client->set_claimed(handle);
-    instrumented.client = client;
-    rd_kafka_interceptor_add_on_destroy(handle, interceptor_name, on_destroy, opaque);
+    if (options.mode == ModuleMode::on && options.poll_spans) claim_client(detail::poll_claim(handle));
     rd_kafka_interceptor_add_on_send(handle, interceptor_name, on_send, client.get());
     rd_kafka_interceptor_add_on_acknowledgement(handle, interceptor_name, on_acknowledgement, client.get());
     rd_kafka_interceptor_add_on_consume(handle, interceptor_name, on_consume, client.get());

@@ -65,6 +65,8 @@ std::shared_ptr<Client> find_producer(const rd_kafka_t* handle) noexcept {
            "so its "
            "messages are not traced; call midtrace::kafka::instrument() on the configuration first.");
   }
+  // Only the copy of midtrace that traces the client knows which of its messages have a span already.
+  if (client != nullptr && client->traced_elsewhere()) return nullptr;
   return client;
 }
 

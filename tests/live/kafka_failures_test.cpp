@@ -4,7 +4,6 @@
 
 #include <cerrno>
 #include <cstdlib>
-#include <stdexcept>
 
 namespace midtrace::test {
 namespace {
@@ -288,37 +287,6 @@ TEST_F(KafkaFailures, AProducerThatIsNotInstrumentedIsPassedThrough) {
   EXPECT_EQ(produce_by_wrapper(producer.get(), {}), RD_KAFKA_RESP_ERR_NO_ERROR);
   deliver(producer.get());
   EXPECT_EQ(tree(), "\n");
-}
-
-// Hooks.
-TEST_F(KafkaFailures, HooksSeeTheMessageAndTheirExceptionsAreSwallowed) {
-  int started = 0;
-  int finished = 0;
-  kafka::Options options;
-  options.on_start = [&](Span& span, const kafka::Call& call) {
-    ++started;
-    ASSERT_EQ(call.messages.size(), 1U);
-    span.set("app.size", static_cast<std::int64_t>(call.messages[0]->len));
-    EXPECT_EQ(call.topic, "orders");
-  };
-  options.on_finish = [&](Span&, const kafka::Call&) {
-    ++finished;
-    throw std::runtime_error("from a hook");
-  };
-  {
-    const Client producer = make_producer(options);
-    ASSERT_EQ(produce(producer.get()), RD_KAFKA_RESP_ERR_NO_ERROR);
-    deliver(producer.get());
-  }
-  EXPECT_EQ(started, 1);
-  EXPECT_EQ(finished, 1);
-  EXPECT_EQ(recorder_->counters()[Counter::hook_failures], 1U);
-  EXPECT_EQ(brief(), R"(
-send orders PRODUCER
-  app.size = 5
-  messaging.destination.partition.id = 0
-  messaging.kafka.offset = 0
-)");
 }
 
 // Modes and opt-ins.

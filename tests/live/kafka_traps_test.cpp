@@ -3,6 +3,7 @@
 
 #include "live/kafka_fixture.h"
 
+#include <atomic>
 #include <csignal>
 #include <cstdlib>
 #include <set>
@@ -86,6 +87,64 @@ TEST_P(KafkaSizes, NoMessageWithHeadersIsLiftedOverTheLimit) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Codecs, KafkaSizes, ::testing::Values("none", "gzip", "snappy", "lz4", "zstd"));
+
+// The control of the tests above: an interceptor that adds its header without looking at the size aborts the
+// process, in all versions up to 2.15. Where this fails, librdkafka may have learned to take such messages.
+class KafkaSizeControl : public KafkaTraps, public ::testing::WithParamInterface<const char*> {
+ public:
+  // The child: sends messages up to the largest that librdkafka accepts.
+  void send_up_to_the_limit(void (*add_interceptor)(rd_kafka_conf_t*)) {
+    rd_kafka_conf_t* conf = configuration({{"message.max.bytes", std::to_string(limit)},
+                                           {"compression.codec", GetParam()}});
+    add_interceptor(conf);
+    const Client client = create(RD_KAFKA_PRODUCER, conf);
+    const std::string text(limit, 'x');
+    bool refused = false;
+    for (std::size_t size = limit - 500; size <= limit && !refused; ++size) {
+      const std::string value = text.substr(0, size);
+      refused = produce(client.get(), {.value = value.c_str()}) != RD_KAFKA_RESP_ERR_NO_ERROR;
+    }
+    if (!refused || rd_kafka_flush(client.get(), 20000) != RD_KAFKA_RESP_ERR_NO_ERROR) std::_Exit(2);
+  }
+  // With a context while there was room for one, and without one from there to the limit.
+  void exit_if_all_are_sent() {
+    std::set<SpanKind> kinds;
+    for (const testing::OwnedSpan& span : recorder_->spans())
+      kinds.insert(span.status == StatusCode::error ? SpanKind::internal : span.kind);
+    std::_Exit(kinds == std::set<SpanKind>{SpanKind::producer, SpanKind::client} ? 0 : 3);
+  }
+  static void add_naive(rd_kafka_conf_t* conf) {
+    rd_kafka_conf_interceptor_add_on_new(
+        conf, "naive",
+        [](rd_kafka_t* client, const rd_kafka_conf_t*, void*, char*, std::size_t) {
+          return rd_kafka_interceptor_add_on_send(client, "naive", add_header, nullptr);
+        },
+        nullptr);
+  }
+  static void add_ours(rd_kafka_conf_t* conf) { kafka::instrument(conf); }
+
+ private:
+  static rd_kafka_resp_err_t add_header(rd_kafka_t*, rd_kafka_message_t* message, void*) {
+    const std::string value(traceparent_length, '0');
+    rd_kafka_headers_t* headers = rd_kafka_headers_new(1);
+    rd_kafka_header_add(headers, "traceparent", -1, value.data(), static_cast<ssize_t>(value.size()));
+    rd_kafka_message_set_headers(message, headers);
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
+  }
+};
+
+TEST_P(KafkaSizeControl, AHeaderOverTheLimitAbortsTheProcess) {
+  EXPECT_EXIT(send_up_to_the_limit(add_naive), ::testing::KilledBySignal(SIGABRT), "msgset_writer");
+}
+TEST_P(KafkaSizeControl, OursAddsNoneThere) {
+  const auto child = [this] {
+    send_up_to_the_limit(add_ours);
+    exit_if_all_are_sent();
+  };
+  EXPECT_EXIT(child(), ::testing::ExitedWithCode(0), "");
+}
+
+INSTANTIATE_TEST_SUITE_P(Codecs, KafkaSizeControl, ::testing::Values("none", "lz4"));
 
 rd_kafka_conf_t* conf_that_fails() {
   rd_kafka_conf_t* conf = rd_kafka_conf_new();
@@ -361,6 +420,157 @@ TEST_F(KafkaTraps, APollSpanOfTheWrapperLastsAsLongAsTheCall) {
   }
 }
 
+// librdkafka calls on_consume for each message that goes into a batch, and takes messages out again when a
+// seek or an assignment makes them outdated before the call returns: more calls than messages.
+class KafkaTakenBack : public KafkaTraps {
+ protected:
+  static constexpr int before = 100;  // read, taken back, and read again
+  static constexpr int after = 50;
+  static constexpr std::size_t delivered = before + after;
+  static constexpr int calls = before + before + after;
+
+  void SetUp() override {
+    KafkaTraps::SetUp();
+    producer_ = make_producer();
+    send(before);
+  }
+  void TearDown() override {
+    producer_.reset();
+    KafkaTraps::TearDown();
+  }
+
+  void send(int count) {
+    for (int i = 0; i < count; ++i)
+      ASSERT_EQ(produce(producer_.get()), RD_KAFKA_RESP_ERR_NO_ERROR);
+    deliver(producer_.get());
+  }
+
+  // An instrumented consumer that counts calls of on_consume.
+  Client make_counting_consumer() {
+    rd_kafka_conf_t* conf = consumer_configuration();
+    EXPECT_TRUE(kafka::instrument(conf));
+    rd_kafka_conf_interceptor_add_on_new(
+        conf, "count",
+        [](rd_kafka_t* client, const rd_kafka_conf_t*, void* counter, char*, std::size_t) {
+          return rd_kafka_interceptor_add_on_consume(
+              client, "count",
+              [](rd_kafka_t*, rd_kafka_message_t*, void* counted) {
+                ++*static_cast<std::atomic<int>*>(counted);
+                return RD_KAFKA_RESP_ERR_NO_ERROR;
+              },
+              counter);
+        },
+        &calls_);
+    return assigned(create(RD_KAFKA_CONSUMER, conf), {"orders"}, 1);
+  }
+
+  // Does `take_back` on another thread once the batch call holds all messages there are. The call waits for
+  // more, which are sent when it holds the first ones again.
+  template <class TakeBack>
+  std::thread meanwhile(rd_kafka_t* consumer, TakeBack take_back) {
+    return std::thread([this, consumer, take_back] {
+      wait_for_calls(before);
+      take_back(consumer);
+      wait_for_calls(2 * before);
+      send(after);
+    });
+  }
+  void wait_for_calls(int count) {
+    const auto deadline = std::chrono::steady_clock::now() + 20s;
+    while (calls_.load() < count) {
+      ASSERT_LT(std::chrono::steady_clock::now(), deadline) << "only " << calls_.load() << " of " << count;
+      std::this_thread::yield();
+    }
+  }
+
+  static void seek_back(rd_kafka_t* consumer) {
+    rd_kafka_topic_partition_list_t* list = the_beginning();
+    rd_kafka_error_t* error = rd_kafka_seek_partitions(consumer, list, 10000);
+    EXPECT_EQ(error, nullptr) << rd_kafka_error_string(error);
+    rd_kafka_topic_partition_list_destroy(list);
+  }
+  // As a rebalance does.
+  static void assign_again(rd_kafka_t* consumer) {
+    rd_kafka_topic_partition_list_t* list = the_beginning();
+    EXPECT_EQ(rd_kafka_assign(consumer, list), RD_KAFKA_RESP_ERR_NO_ERROR);
+    rd_kafka_topic_partition_list_destroy(list);
+  }
+  static rd_kafka_topic_partition_list_t* the_beginning() {
+    rd_kafka_topic_partition_list_t* list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, "orders", 0)->offset = 0;
+    return list;
+  }
+
+  std::vector<testing::OwnedSpan> spans_of(SpanKind kind) {
+    std::vector<testing::OwnedSpan> spans = recorder_->spans();
+    std::erase_if(spans, [kind](const testing::OwnedSpan& span) { return span.kind != kind; });
+    return spans;
+  }
+  // One span for the messages that were delivered: each send is linked once.
+  void expect_each_send_linked_once(SpanKind kind) {
+    std::multiset<std::string> sent;
+    for (const testing::OwnedSpan& span : spans_of(SpanKind::producer))
+      sent.insert(span.context.span_id.to_string());
+    EXPECT_EQ(sent.size(), delivered);
+    const std::vector<testing::OwnedSpan> spans = spans_of(kind);
+    ASSERT_EQ(spans.size(), 1U);
+    EXPECT_EQ(spans[0].attribute("messaging.batch.message_count"), std::to_string(delivered));
+    std::multiset<std::string> linked;
+    for (const testing::OwnedLink& link : spans[0].links)
+      linked.insert(link.context.span_id.to_string());
+    EXPECT_EQ(linked, sent);
+  }
+
+  Client producer_;
+  std::atomic<int> calls_{0};
+};
+
+TEST_F(KafkaTakenBack, APollSpanIsLeftOfEachMessageThatASeekTakesBack_Interceptors) {
+  {
+    const Client consumer = make_counting_consumer();
+    std::thread seeker = meanwhile(consumer.get(), seek_back);
+    rd_kafka_queue_t* queue = rd_kafka_queue_get_consumer(consumer.get());
+    std::vector<rd_kafka_message_t*> batch(delivered);
+    EXPECT_EQ(rd_kafka_consume_batch_queue(queue, 20000, batch.data(), batch.size()),
+              static_cast<ssize_t>(delivered));
+    seeker.join();
+    rd_kafka_queue_destroy(queue);
+    for (rd_kafka_message_t* received : batch) {
+      const OwnedMessage message(received);
+      const auto processing = kafka::process(consumer.get(), message.get());
+    }
+  }
+  EXPECT_EQ(calls_.load(), calls) << "nothing was taken back inside the call";
+  EXPECT_EQ(spans_of(SpanKind::client).size(), static_cast<std::size_t>(calls));
+  EXPECT_EQ(spans_of(SpanKind::consumer).size(), delivered);
+}
+
+TEST_F(KafkaTakenBack, OnlyDeliveredMessagesAreLinkedAndCountedAfterASeek_Wrapper) {
+  {
+    const Client consumer = make_counting_consumer();
+    std::thread seeker = meanwhile(consumer.get(), seek_back);
+    const kafka::Batch batch = consume_exactly(consumer.get(), delivered);
+    seeker.join();
+    const auto processing = kafka::process(batch);
+  }
+  EXPECT_EQ(calls_.load(), calls) << "nothing was taken back inside the call";
+  expect_each_send_linked_once(SpanKind::client);
+  expect_each_send_linked_once(SpanKind::consumer);
+}
+
+TEST_F(KafkaTakenBack, OnlyDeliveredMessagesAreLinkedAndCountedAfterANewAssignment_Wrapper) {
+  {
+    const Client consumer = make_counting_consumer();
+    std::thread rebalance = meanwhile(consumer.get(), assign_again);
+    const kafka::Batch batch = consume_exactly(consumer.get(), delivered);
+    rebalance.join();
+    const auto processing = kafka::process(batch);
+  }
+  EXPECT_EQ(calls_.load(), calls) << "nothing was taken back inside the call";
+  expect_each_send_linked_once(SpanKind::client);
+  expect_each_send_linked_once(SpanKind::consumer);
+}
+
 // Under the topic's lock, with a client whose name is not known yet.
 TEST_F(KafkaTraps, TheFirstSendMayComeUnderTheTopicsLock) {
   rd_kafka_conf_t* conf = configuration();
@@ -376,33 +586,6 @@ TEST_F(KafkaTraps, TheFirstSendMayComeUnderTheTopicsLock) {
   rd_kafka_topic_destroy(topic);
   ASSERT_EQ(recorder_->spans().size(), 1U);
   EXPECT_EQ(recorder_->spans()[0].attribute("messaging.client.id"), rd_kafka_name(producer.get()));
-}
-
-// on_commit has neither a beginning nor a parent: no span pretends otherwise.
-TEST_F(KafkaTraps, AutomaticCommitsMakeNoSpans) {
-  {
-    const Client producer = make_producer();
-    ASSERT_EQ(produce(producer.get()), RD_KAFKA_RESP_ERR_NO_ERROR);
-    deliver(producer.get());
-  }
-  {
-    rd_kafka_conf_t* conf = configuration({{"group.id", "workers"},
-                                           {"auto.offset.reset", "earliest"},
-                                           {"enable.auto.commit", "true"},
-                                           {"auto.commit.interval.ms", "10"}});
-    ASSERT_TRUE(kafka::instrument(conf));
-    const Client consumer = assigned(create(RD_KAFKA_CONSUMER, conf), {"orders"}, 1);
-    const kafka::Message message = kafka::consume(consumer.get(), 10s);
-    ASSERT_TRUE(message);
-    std::this_thread::sleep_for(50ms);
-    EXPECT_EQ(rd_kafka_commit_message(consumer.get(), message.get(), 0), RD_KAFKA_RESP_ERR_NO_ERROR);
-    rd_kafka_consumer_close(consumer.get());
-  }
-  EXPECT_EQ(tree({.attributes = false}), R"(
-poll orders CLIENT
-  link -> send orders
-send orders PRODUCER
-)");
 }
 
 // Threads that send and end, with spans that start after their thread-local state is gone.
