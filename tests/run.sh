@@ -50,7 +50,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . tests/support/packages.sh
 
 packages=(g++ cmake ninja-build pkg-config ccache librdkafka-dev libgtest-dev libgmock-dev
-  nlohmann-json3-dev clang-14 libclang-rt-14-dev strace)
+  nlohmann-json3-dev libasio-dev libspdlog-dev clang-14 libclang-rt-14-dev strace)
 if [ "$label" != unit ]; then
   packages+=(ca-certificates default-jre-headless maven)
 fi

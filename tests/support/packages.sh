@@ -95,6 +95,8 @@ midtrace_why() {
     librdkafka-dev) echo "the Kafka client library (2.0.2 or newer), for midtrace::kafka" ;;
     libgtest-dev | libgmock-dev) echo "the test framework" ;;
     nlohmann-json3-dev) echo "reads JSON in midtrace-view and in tests" ;;
+    libasio-dev) echo "asynchronous I/O, for the tests of midtrace/context/asio.h" ;;
+    libspdlog-dev) echo "logging, for the tests of midtrace/context/spdlog.h" ;;
     clang-14) echo "the second compiler; ThreadSanitizer and fuzzing use it" ;;
     libclang-rt-14-dev) echo "clang's sanitizer and fuzzer runtimes" ;;
     strace) echo "shows the tests which system calls are made" ;;
@@ -128,6 +130,8 @@ midtrace_tool_there() {
     libgtest-dev) pkg-config --exists gtest 2>/dev/null ;;
     libgmock-dev) pkg-config --exists gmock 2>/dev/null ;;
     nlohmann-json3-dev) pkg-config --exists nlohmann_json 2>/dev/null ;;
+    libasio-dev) [ -e /usr/include/asio.hpp ] || [ -e /usr/local/include/asio.hpp ] ;;
+    libspdlog-dev) pkg-config --exists spdlog 2>/dev/null ;;
     clang-14) command -v clang++-14 >/dev/null ;;
     libclang-rt-14-dev)
       command -v clang-14 >/dev/null && [ -e "$(clang-14 -print-file-name="libclang_rt.tsan-$(uname -m).a")" ] ;;

@@ -6,6 +6,7 @@
 
 #include <midtrace/export/exporters.h>
 
+#include "detectors.h"
 #include "resource.h"
 #include "stderr_logger.h"
 
@@ -257,7 +258,9 @@ ReadyOptions make_ready(SetupOptions&& options, const Environment& surroundings)
                                                        " ms, which is not from 0 to one year; using " +
                                                        std::to_string(ready.exit_timeout.count()));
   }
-  ready.resource = make_resource(options.service_name, std::move(options.resource), environment);
+  const ResourceDetectors detectors = options.detectors ? *options.detectors : detectors_from(environment);
+  ready.resource = make_resource(options.service_name, std::move(options.resource), environment,
+                                 detect_resource(detectors));
   ready.clock = std::move(options.clock);
   ready.ids = std::move(options.ids);
   ready.disabled = environment.boolean("OTEL_SDK_DISABLED");

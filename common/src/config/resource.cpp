@@ -110,12 +110,14 @@ std::string fallback_service_name() {
 }
 
 Resource make_resource(const std::string& service_name, std::vector<ResourceAttribute> attributes,
-                       const Environment& environment) {
+                       const Environment& environment, std::vector<ResourceAttribute> detected) {
   Resource resource;
   resource.set("service.name", std::string());  // first, because it is what people look for
   resource.set("telemetry.sdk.name", std::string("midtrace"));
   resource.set("telemetry.sdk.language", std::string("cpp"));
   resource.set("telemetry.sdk.version", MIDTRACE_VERSION);
+  for (ResourceAttribute& attribute : detected)
+    resource.set(attribute.key, std::move(attribute.value));
 
   constexpr const char* variable = "OTEL_RESOURCE_ATTRIBUTES";
   if (const std::optional<std::string> list = environment.text(variable)) {

@@ -1,4 +1,4 @@
-// Building the Resource: defaults, then the environment, then code, each beating the one before.
+// Building the Resource: defaults, then what was detected, the environment, code, each beating the one before.
 //
 // telemetry.sdk.* and `unknown_service:<executable>` are the defaults; OTEL_RESOURCE_ATTRIBUTES is taken
 // whole or, on any error, not at all; OTEL_SERVICE_NAME beats it; what code sets beats both.
@@ -18,7 +18,7 @@ inline namespace v1 {
 
 // `service_name` (when not empty) beats a `service.name` in `attributes`.
 Resource make_resource(const std::string& service_name, std::vector<ResourceAttribute> attributes,
-                       const Environment& environment);
+                       const Environment& environment, std::vector<ResourceAttribute> detected = {});
 
 // Reads `key=value,key=value`; both sides are percent-decoded. On an error the result is empty and `error`
 // says what is wrong and where.

@@ -33,6 +33,7 @@ Recorder::Recorder(RecorderOptions options)
   }
   if (!options.real_clock) setup_options.clock = clock_;
   if (!options.random_ids) setup_options.ids = std::make_shared<SequentialIds>();
+  setup_options.detectors = ResourceDetectors{.process = false, .host = false, .container = false};
   setup_options.read_environment = false;
   telemetry_ = setup(std::move(setup_options));
   if (!telemetry_.ok()) {

@@ -12,6 +12,7 @@
 #include <midtrace/trace/counters.h>
 #include <midtrace/trace/instrumentation.h>
 
+#include "../config/detectors.h"
 #include "fork.h"
 #include "record_pool.h"
 #include "thread_block.h"
@@ -271,6 +272,7 @@ Run* begin_in_child(Run* inherited) noexcept {
     for (const auto& exporter : inherited->options.exporters)
       exporter->after_fork();
     auto run = std::make_shared<Run>(inherited->options);
+    renew_resource_in_child(run->options.resource);
     if (begin(run)) return run.get();
   } catch (...) {  // no memory
   }

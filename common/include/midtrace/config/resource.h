@@ -22,6 +22,15 @@ struct ResourceAttribute {
   ResourceValue value;
 };
 
+// What setup() finds out by itself and adds to the resource; everything else beats it. Process: process.pid,
+// process.executable.name and .path. Host: host.name, host.arch, host.id, os.type, os.version. Container:
+// container.id, of cgroups version 1 and 2. Command lines and user names are never read.
+struct ResourceDetectors {
+  bool process = true;
+  bool host = true;
+  bool container = true;
+};
+
 class Resource {
  public:
   Resource() = default;
