@@ -44,6 +44,7 @@ std::string turn_on(ReadyOptions&& ready) {
   NativeOptions native;
   native.collector.resource = std::move(ready.resource);
   native.collector.exporters = std::move(ready.exporters);
+  native.collector.processors = std::move(ready.processors);
   native.collector.batch = ready.batch;
   native.collector.clock = std::move(ready.clock);
   native.sampler = std::move(ready.sampler);

@@ -24,6 +24,7 @@
 #include <midtrace/trace/clock.h>
 #include <midtrace/trace/counters.h>
 #include <midtrace/trace/logger.h>
+#include <midtrace/trace/processor.h>
 #include <midtrace/trace/sampler.h>
 #include <midtrace/trace/types.h>
 
@@ -39,6 +40,9 @@ struct BatchOptions {
   // Everything that spans hold, running and waiting, over all threads. When it is used up spans are dropped
   // and counted.
   std::uint64_t memory_bytes = 64ULL * 1024 * 1024;
+  // Simple processing: every span is exported by itself as soon as the collector thread gets to it. Each
+  // wakes that thread, so this is for programs with few spans, and for looking at them while they come.
+  bool each_at_once = false;
 };
 
 struct SetupOptions {
@@ -47,13 +51,14 @@ struct SetupOptions {
   std::optional<ResourceDetectors> detectors = {};        // else MIDTRACE_RESOURCE_DETECTORS, else all
   std::shared_ptr<Sampler> sampler = {};                  // else OTEL_TRACES_SAMPLER
   std::vector<std::shared_ptr<Exporter>> exporters = {};  // else OTEL_TRACES_EXPORTER
-  std::shared_ptr<const Propagator> propagator = {};      // else OTEL_PROPAGATORS
-  std::optional<SpanLimits> limits = {};                  // else OTEL_*_LIMIT
-  std::optional<BatchOptions> batch = {};                 // else OTEL_BSP_*
-  std::shared_ptr<Clock> clock = {};                      // else processor ticks
-  std::shared_ptr<IdGenerator> ids = {};                  // else random
-  std::shared_ptr<Logger> logger = {};                    // else standard error
-  std::chrono::milliseconds exit_timeout{2000};           // for the last flush, in the destructor and at exit
+  std::vector<std::shared_ptr<SpanProcessor>> processors = {};
+  std::shared_ptr<const Propagator> propagator = {};  // else OTEL_PROPAGATORS
+  std::optional<SpanLimits> limits = {};              // else OTEL_*_LIMIT
+  std::optional<BatchOptions> batch = {};             // else OTEL_BSP_*
+  std::shared_ptr<Clock> clock = {};                  // else processor ticks
+  std::shared_ptr<IdGenerator> ids = {};              // else random
+  std::shared_ptr<Logger> logger = {};                // else standard error
+  std::chrono::milliseconds exit_timeout{2000};       // for the last flush, in the destructor and at exit
   bool read_environment = true;
 };
 

@@ -277,6 +277,9 @@ ReadyOptions make_ready(SetupOptions&& options, const Environment& surroundings)
   if (ready.batch.export_timeout == milliseconds(0)) ready.batch.export_timeout = no_limit;
   ready.exporters = options.exporters.empty() ? exporters_from(environment) : std::move(options.exporters);
   std::erase(ready.exporters, nullptr);
+  ready.processors = std::move(options.processors);
+  std::erase(ready.processors, nullptr);
+  if (ready.batch.each_at_once) ready.batch.export_batch_size = 1;
   open_exporters(ready);
   return ready;
 }

@@ -23,7 +23,8 @@ struct ReadyOptions {
   Resource resource;
   std::shared_ptr<Sampler> sampler;                  // never null
   std::vector<std::shared_ptr<Exporter>> exporters;  // opened; may be empty
-  std::shared_ptr<const Propagator> propagator;      // never null
+  std::vector<std::shared_ptr<SpanProcessor>> processors;
+  std::shared_ptr<const Propagator> propagator;  // never null
   SpanLimits limits;
   // In range and consistent: export_batch_size <= queue_size, schedule_delay of at least 1 ms, export_timeout
   // of "no limit" as a year.

@@ -1,4 +1,5 @@
-// Building the Resource: defaults, then what was detected, the environment, code, each beating the one before.
+// Building the Resource: defaults, then what was detected, the environment, code, each beating the one
+// before.
 //
 // telemetry.sdk.* and `unknown_service:<executable>` are the defaults; OTEL_RESOURCE_ATTRIBUTES is taken
 // whole or, on any error, not at all; OTEL_SERVICE_NAME beats it; what code sets beats both.

@@ -27,6 +27,7 @@ Recorder::Recorder(RecorderOptions options)
   setup_options.propagator = std::move(options.propagator);
   setup_options.limits = options.limits;
   setup_options.batch = options.batch;
+  setup_options.processors = std::move(options.processors);
   setup_options.exporters.push_back(exporter_);
   for (std::shared_ptr<Exporter>& exporter : options.more_exporters) {
     setup_options.exporters.push_back(std::move(exporter));

@@ -14,6 +14,7 @@
 
 #include "../config/detectors.h"
 #include "fork.h"
+#include "processors.h"
 #include "record_pool.h"
 #include "thread_block.h"
 #include "ticks.h"
@@ -84,25 +85,39 @@ void wake_up(Run& run) noexcept {
   if (!run.wake_pending.exchange(true, std::memory_order_acq_rel)) sem_post(&run.wake);
 }
 
+// Whether the span is to be exported.
+bool process(Run& run, SpanRecord& record, std::int64_t start, std::int64_t end) noexcept {
+  FinishedSpan span(record, start, end);
+  for (const auto& processor : run.options.processors) {
+    guard_processor([&] { processor->on_end(span); });
+  }
+  if (span.dropped() && span.sampled()) count(Counter::dropped_by_processor);
+  return span.sampled() && !span.dropped();
+}
+
 void export_pending(Run& run) noexcept {
   if (run.pending.empty()) return;
   refresh_anchor();
   Clock* clock = run.options.clock.get();
   run.views.clear();
-  for (const SpanRecord* record : run.pending) {
+  for (SpanRecord* record : run.pending) {
     const std::int64_t start =
         clock != nullptr ? clock->to_unix_nanos(record->start_tick) : ticks_to_unix_nanos(record->start_tick);
     const std::int64_t end =
         clock != nullptr ? clock->to_unix_nanos(record->end_tick) : ticks_to_unix_nanos(record->end_tick);
-    run.views.emplace_back(*record, start, std::max(start, end));
+    if (run.options.processors.empty() || process(run, *record, start, std::max(start, end)))
+      run.views.emplace_back(*record, start, std::max(start, end));
   }
-  const ExportBatch batch{run.options.resource, run.views, deadline_after(run.options.batch.export_timeout)};
-  bool exported = true;
-  for (const auto& exporter : run.options.exporters) {
-    if (exporter->export_batch(batch) != ExportResult::success) exported = false;
+  if (!run.views.empty()) {
+    const ExportBatch batch{run.options.resource, run.views,
+                            deadline_after(run.options.batch.export_timeout)};
+    bool exported = true;
+    for (const auto& exporter : run.options.exporters) {
+      if (exporter->export_batch(batch) != ExportResult::success) exported = false;
+    }
+    count(exported ? Counter::spans_exported : Counter::dropped_export_failed, run.views.size());
+    if (!exported) run.all_exported = false;
   }
-  count(exported ? Counter::spans_exported : Counter::dropped_export_failed, run.pending.size());
-  if (!exported) run.all_exported = false;
   for (SpanRecord* record : run.pending)
     give_back_record(record);
   run.pending.clear();
@@ -119,7 +134,7 @@ std::size_t take_from(Ring& ring, Run& run, std::size_t most) noexcept {
     SpanRecord* record = ring.pop();
     if (record == nullptr) break;
     ++taken;
-    if (record->context.sampled()) {
+    if (record->context.sampled() || !run.options.processors.empty()) {
       run.pending.push_back(record);
     } else {
       give_back_record(record);
@@ -214,8 +229,11 @@ bool collect(Run& run) noexcept {
     deadline = run.stop_deadline;
   }
   const bool complete = export_everything(run, deadline);
+  for (const auto& processor : run.options.processors)
+    guard_processor([&] { processor->shutdown(deadline); });
   for (const auto& exporter : run.options.exporters)
     exporter->shutdown(deadline);
+  run.options.processors.clear();
   run.options.exporters.clear();
   pop_context(quiet);
   return complete;
@@ -323,7 +341,8 @@ void Collector::submit(SpanRecord* record) noexcept {
   ThreadBlock* block = this_thread_block();
   bool crossed_half = false;
   const bool pushed = push_finished(record, crossed_half);
-  if (crossed_half && !run->wake_pending.load(std::memory_order_relaxed)) wake_up(*run);
+  if ((crossed_half || run->options.batch.each_at_once) && !run->wake_pending.load(std::memory_order_relaxed))
+    wake_up(*run);
   if (block != nullptr) [[likely]] {
     HotCounters::bump(pushed ? block->counters.finished : block->counters.dropped_queue_full);
   } else {

@@ -25,6 +25,7 @@ inline namespace v1 {
 struct CollectorOptions {
   Resource resource;
   std::vector<std::shared_ptr<Exporter>> exporters;
+  std::vector<std::shared_ptr<SpanProcessor>> processors;
   BatchOptions batch;
   std::shared_ptr<Clock> clock;  // null: ticks
 };

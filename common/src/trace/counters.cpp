@@ -19,6 +19,7 @@ constexpr std::string_view names[] = {
     "dropped_export_failed",
     "dropped_after_shutdown",
     "dropped_by_fork",
+    "dropped_by_processor",
     "truncated_values",
     "dropped_attributes",
     "dropped_events",
@@ -51,7 +52,7 @@ std::string_view counter_name(Counter counter) noexcept {
 std::uint64_t Counters::dropped_spans() const noexcept {
   return (*this)[Counter::dropped_queue_full] + (*this)[Counter::dropped_no_record] +
          (*this)[Counter::dropped_export_failed] + (*this)[Counter::dropped_after_shutdown] +
-         (*this)[Counter::dropped_by_fork];
+         (*this)[Counter::dropped_by_fork] + (*this)[Counter::dropped_by_processor];
 }
 
 Counters counters() noexcept {

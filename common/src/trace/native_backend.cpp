@@ -7,6 +7,7 @@
 
 #include "compiled_sampler.h"
 #include "fork.h"
+#include "processors.h"
 #include "record_pool.h"
 #include "spin_lock.h"
 #include "thread_block.h"
@@ -23,6 +24,7 @@ struct Settings {
   SpanLimits limits;
   std::shared_ptr<Clock> clock;
   std::shared_ptr<IdGenerator> ids;
+  std::vector<std::shared_ptr<SpanProcessor>> processors;
 };
 constinit std::atomic<const Settings*> settings{nullptr};
 constinit std::atomic<Clock*> chosen_clock{nullptr};
@@ -94,6 +96,7 @@ bool NativeBackend::configure(NativeOptions options) {
   made->limits = options.limits;
   made->clock = options.collector.clock;
   made->ids = std::move(options.ids);
+  made->processors = options.collector.processors;
   const BatchOptions& batch = options.collector.batch;
   install_fork_handlers();
   configure_pool(std::bit_ceil(std::max<std::size_t>(batch.queue_size, 2)), batch.memory_bytes,
@@ -102,6 +105,7 @@ bool NativeBackend::configure(NativeOptions options) {
   chosen_clock.store(made->clock.get(), std::memory_order_release);
   set_backend(this);
   settings.store(made, std::memory_order_release);
+  has_processors_.store(!made->processors.empty(), std::memory_order_relaxed);
   return true;
 }
 
@@ -192,6 +196,14 @@ Counters NativeBackend::counters() noexcept {
   Counters result;
   add_thread_counters(result);
   return result;
+}
+
+void NativeBackend::tell_processors(Span& span, const Context* parent) noexcept {
+  const Settings* current = settings.load(std::memory_order_acquire);
+  if (current == nullptr) return;
+  const Context around = parent != nullptr ? *parent : current_context();
+  for (const auto& processor : current->processors)
+    guard_processor([&] { processor->on_start(span, around); });
 }
 
 void NativeBackend::use_clock(Clock* clock) noexcept { chosen_clock.store(clock, std::memory_order_release); }

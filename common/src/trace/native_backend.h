@@ -5,6 +5,7 @@
 // direct.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 
@@ -57,11 +58,17 @@ class NativeBackend final : public Backend {
   bool flush(std::chrono::milliseconds timeout) noexcept override;
   Counters counters() noexcept override;
 
+  bool has_processors() const noexcept { return has_processors_.load(std::memory_order_relaxed); }
+  void tell_processors(Span& span, const Context* parent) noexcept;
+
   // While this copy is attached to another one: that one's clock, which must live for ever.
   void use_clock(Clock* clock) noexcept;
   // The tracing clock of the current configuration.
   std::uint64_t tick() noexcept;
   std::int64_t unix_nanos(std::uint64_t tick) noexcept;
+
+ private:
+  std::atomic<bool> has_processors_{false};
 };
 
 // The one object, without a destructor that would run at exit: spans end in destructors of statics.

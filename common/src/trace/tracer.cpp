@@ -112,6 +112,9 @@ void Tracer::open_record(Span& span, const Lineage& lineage, std::uint32_t gener
     record_link(*record, link);
   span.record_ = record;
   span.backend_ = &backend;
+  NativeBackend& native = NativeBackend::instance();
+  if (native.has_processors() && &backend == &native) [[unlikely]]
+    native.tell_processors(span, options.parent);
 }
 
 std::uint64_t current_tick() noexcept { return NativeBackend::instance().tick(); }

@@ -148,6 +148,7 @@ struct RecorderOptions {
   bool real_clock = false;
   bool random_ids = false;
   std::vector<std::shared_ptr<Exporter>> more_exporters = {};
+  std::vector<std::shared_ptr<SpanProcessor>> processors = {};
   std::string service_name = "test";
 };
 

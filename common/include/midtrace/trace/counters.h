@@ -22,6 +22,7 @@ enum class Counter : std::uint8_t {
   dropped_export_failed,   // an exporter gave up
   dropped_after_shutdown,  // finished when nobody collects any more
   dropped_by_fork,         // started before a fork and finished in the child
+  dropped_by_processor,    // a SpanProcessor wanted it
   truncated_values,        // a string was cut
   dropped_attributes,      // over a limit
   dropped_events,
