@@ -185,6 +185,20 @@ send orders PRODUCER
 )");
 }
 
+TEST_P(KafkaCopies, TraceAClientOnceThatWasMadeBeforeTracingWasSetUp) {
+  recorder_.reset();
+  const Client producer = make_shared_producer();
+  start_recorder();
+  ASSERT_EQ(produce(producer.get(), {.key = "order-1"}), RD_KAFKA_RESP_ERR_NO_ERROR);
+  deliver(producer.get());
+  EXPECT_EQ(brief(), R"(
+send orders PRODUCER
+  messaging.destination.partition.id = 0
+  messaging.kafka.message.key = order-1
+  messaging.kafka.offset = 0
+)");
+}
+
 // librdkafka soon uses the memory of a client that was destroyed for another one.
 TEST_P(KafkaCopies, GiveAClientFreeWhenItIsDestroyed) {
   constexpr std::size_t clients = 20;

@@ -1,8 +1,8 @@
 // The anchor: how several copies of midtrace in one process act as one.
 //
-// A copy that sets tracing up publishes a table of C functions in the cell `midtrace_anchor_v1`. Every copy
-// has such a cell; all use the one that dlsym(RTLD_DEFAULT) finds, which is the executable's when it exports
-// the symbol (the CMake target sees to that), and fall back to their own. A copy that finds a published table
+// A copy that sets tracing up publishes a table of C functions in `midtrace_anchor_v1`. Every copy has that
+// symbol; all use the one that dlsym(RTLD_DEFAULT) finds, which is the executable's when it exports
+// it (the CMake target sees to that), and fall back to their own. A copy that finds a published table
 // of another copy attaches: its Backend starts, activates and finishes spans through the table, so there is
 // one current context, one sampler, one exporter, and nothing is traced twice.
 //
@@ -11,6 +11,7 @@
 // throw.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -111,8 +112,20 @@ struct midtrace_anchor_table {
   std::size_t (*counters)(std::uint64_t* values, std::size_t capacity);
   std::uint64_t (*tick)();
   std::int64_t (*unix_nanos)(std::uint64_t tick);
-  int (*claim_client)(const void* client);
-  void (*release_client)(const void* client);
+};
+
+// The set of clients that some copy traces. Whichever copy needs it first provides it, for good, so that it
+// does not matter who sets tracing up, and when.
+struct midtrace_clients_table {
+  std::size_t size;
+  // 1 for the first to claim.
+  int (*claim)(const void* client);
+  void (*release)(const void* client);
+};
+
+struct midtrace_anchor {
+  std::atomic<const midtrace_anchor_table*> table;
+  std::atomic<const midtrace_clients_table*> clients;
 };
 }
 

@@ -11,7 +11,6 @@
 
 #include "anchor.h"
 #include "anchor_values.h"
-#include "client_set.h"
 #include "native_backend.h"
 #include "record.h"
 #include "thread_block.h"
@@ -139,9 +138,6 @@ std::size_t counters_of(std::uint64_t* values, std::size_t capacity) {
 std::uint64_t tick() { return NativeBackend::instance().tick(); }
 std::int64_t unix_nanos(std::uint64_t tick) { return NativeBackend::instance().unix_nanos(tick); }
 
-int claim(const void* client) { return own_clients().claim(client) ? 1 : 0; }
-void release(const void* client) { own_clients().release(client); }
-
 constinit const midtrace_anchor_table table = {
     sizeof(midtrace_anchor_table),
     ambient,
@@ -154,8 +150,6 @@ constinit const midtrace_anchor_table table = {
     counters_of,
     tick,
     unix_nanos,
-    claim,
-    release,
 };
 
 }  // namespace
@@ -167,8 +161,7 @@ constinit const midtrace_anchor_table table = {
 
 // The rendezvous of all copies. Default visibility: other copies look it up by name.
 extern "C" {
-[[gnu::visibility("default")]] constinit std::atomic<const midtrace_anchor_table*> midtrace_anchor_v1{
-    nullptr};
+[[gnu::visibility("default")]] constinit midtrace_anchor midtrace_anchor_v1{nullptr, nullptr};
 }
 
 namespace midtrace {
@@ -176,18 +169,17 @@ inline namespace v1 {
 
 namespace anchor {
 
-std::atomic<const midtrace_anchor_table*>& cell() noexcept {
+midtrace_anchor& shared() noexcept {
   // Looked up once: objects that export the symbol are loaded before their code runs.
-  static std::atomic<const midtrace_anchor_table*>* const found = [] {
+  static midtrace_anchor* const found = [] {
     void* symbol = dlsym(RTLD_DEFAULT, "midtrace_anchor_v1");
-    return symbol != nullptr ? static_cast<std::atomic<const midtrace_anchor_table*>*>(symbol)
-                             : &midtrace_anchor_v1;
+    return symbol != nullptr ? static_cast<midtrace_anchor*>(symbol) : &midtrace_anchor_v1;
   }();
   return *found;
 }
 
 const midtrace_anchor_table* foreign_table() noexcept {
-  const midtrace_anchor_table* published = cell().load(std::memory_order_acquire);
+  const midtrace_anchor_table* published = shared().table.load(std::memory_order_acquire);
   return published == &table || published == nullptr || published->size < sizeof(midtrace_anchor_table)
              ? nullptr
              : published;
@@ -197,24 +189,13 @@ const midtrace_anchor_table* foreign_table() noexcept {
 
 bool publish_anchor() noexcept {
   const midtrace_anchor_table* none = nullptr;
-  return anchor::cell().compare_exchange_strong(none, &anchor::table, std::memory_order_acq_rel) ||
+  return anchor::shared().table.compare_exchange_strong(none, &anchor::table, std::memory_order_acq_rel) ||
          none == &anchor::table;
 }
 
 void withdraw_anchor() noexcept {
   const midtrace_anchor_table* own = &anchor::table;
-  anchor::cell().compare_exchange_strong(own, nullptr, std::memory_order_acq_rel);
-}
-
-bool claim_client(const void* client) noexcept {
-  if (const midtrace_anchor_table* other = anchor::foreign_table()) return other->claim_client(client) != 0;
-  return own_clients().claim(client);
-}
-
-void release_client(const void* client) noexcept {
-  // Where it was claimed may have changed since: both take an unknown client calmly.
-  if (const midtrace_anchor_table* other = anchor::foreign_table()) other->release_client(client);
-  own_clients().release(client);
+  anchor::shared().table.compare_exchange_strong(own, nullptr, std::memory_order_acq_rel);
 }
 
 }  // namespace v1

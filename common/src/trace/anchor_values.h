@@ -57,8 +57,8 @@ class PlainAttributes {
   std::deque<std::vector<midtrace_text>> strings_;
 };
 
-// The cell all copies share, and the table of another copy, or null.
-std::atomic<const midtrace_anchor_table*>& cell() noexcept;
+// What all copies share, and the table of another copy, or null.
+midtrace_anchor& shared() noexcept;
 const midtrace_anchor_table* foreign_table() noexcept;
 
 }  // namespace anchor

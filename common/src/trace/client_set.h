@@ -1,48 +1,16 @@
-// ClientSet: the clients that are traced already, by address.
+// ClientSet: the clients that are traced already, by address, shared by all copies of midtrace in the
+// process.
 //
-// Claims happen when a client is created, so a short linear list behind a spin lock does. Any thread.
+// Claims happen when a client is created, so a short linear list behind a spin lock does. Any thread. The set
+// of the copy that needed one first is everybody's (anchor.h); a fork takes the locks of both that and the
+// others, which stay empty.
 #pragma once
-
-#include <algorithm>
-#include <mutex>
-#include <vector>
-
-#include "spin_lock.h"
 
 namespace midtrace {
 inline namespace v1 {
 
-class ClientSet {
- public:
-  // True for the first to claim; also when there is no memory to remember it.
-  bool claim(const void* client) noexcept {
-    std::lock_guard guard(lock_);
-    if (std::find(clients_.begin(), clients_.end(), client) != clients_.end()) return false;
-    try {
-      clients_.push_back(client);
-    } catch (...) {
-      return true;
-    }
-    return true;
-  }
-  void release(const void* client) noexcept {
-    std::lock_guard guard(lock_);
-    clients_.erase(std::remove(clients_.begin(), clients_.end(), client), clients_.end());
-  }
-
-  // Around a fork.
-  void lock() noexcept { lock_.lock(); }
-  void unlock() noexcept { lock_.unlock(); }
-
- private:
-  SpinLock lock_;
-  std::vector<const void*> clients_;
-};
-
-inline ClientSet& own_clients() noexcept {
-  static ClientSet& clients = *new ClientSet;  // never destroyed: clients may outlive statics
-  return clients;
-}
+void clients_before_fork() noexcept;
+void clients_after_fork() noexcept;
 
 }  // namespace v1
 }  // namespace midtrace

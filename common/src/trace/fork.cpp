@@ -17,7 +17,7 @@ namespace {
 
 void before() noexcept {
   Collector::before_fork();
-  own_clients().lock();
+  clients_before_fork();
   calibration_before_fork();
   blocks_before_fork();
   pool_before_fork();
@@ -25,7 +25,7 @@ void before() noexcept {
 
 void after_fork(bool child) noexcept {
   calibration_after_fork();
-  own_clients().unlock();
+  clients_after_fork();
   Collector::after_fork(child);
 }
 

@@ -71,17 +71,6 @@ void on_thread_exit(void* pointer) noexcept {
   release_block(block);
 }
 
-// Threads call on_thread_exit and fork calls our handlers for as long as the process lives, so a plugin that
-// carries this library must not be unmapped when the application closes it.
-void stay_loaded() noexcept {
-  Dl_info here{};
-  link_map* object = nullptr;
-  if (dladdr1(&blocks, &here, reinterpret_cast<void**>(&object), RTLD_DL_LINKMAP) == 0 || object == nullptr)
-    return;
-  if (*object->l_name == '\0') return;  // the program itself
-  dlopen(object->l_name, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
-}
-
 bool ensure_key() noexcept {
   const int state = blocks.key_state.load(std::memory_order_acquire);
   if (state != 0) return state > 0;
@@ -95,6 +84,17 @@ bool ensure_key() noexcept {
 }
 
 }  // namespace
+
+// Threads call on_thread_exit and fork calls our handlers for as long as the process lives, so a plugin that
+// carries this library must not be unmapped when the application closes it.
+void stay_loaded() noexcept {
+  Dl_info here{};
+  link_map* object = nullptr;
+  if (dladdr1(&blocks, &here, reinterpret_cast<void**>(&object), RTLD_DL_LINKMAP) == 0 || object == nullptr)
+    return;
+  if (*object->l_name == '\0') return;  // the program itself
+  dlopen(object->l_name, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+}
 
 ThreadBlock* make_thread_block() noexcept {
   if (reinterpret_cast<std::uintptr_t>(thread_block_pointer) == torn_down) return nullptr;

@@ -89,6 +89,8 @@ inline constexpr std::uintptr_t torn_down = 1;
 [[gnu::tls_model("initial-exec")]] extern thread_local constinit ThreadBlock* thread_block_pointer;
 
 ThreadBlock* make_thread_block() noexcept;
+// Keeps the object that carries this copy of the library mapped until the process ends.
+void stay_loaded() noexcept;
 
 // The calling thread's block, made at the first call; null past thread-local teardown, or without memory.
 inline ThreadBlock* this_thread_block() noexcept {

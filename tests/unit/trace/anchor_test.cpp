@@ -212,6 +212,18 @@ TEST(Anchor, lets_only_one_copy_claim_a_client) {
   plugin().release(&client);
 }
 
+TEST(Anchor, lets_only_one_copy_claim_a_client_before_anybody_sets_tracing_up) {
+  const int client = 0;
+  EXPECT_TRUE(claim_client(&client));
+  EXPECT_EQ(plugin().claim(&client), 0);
+  testing::Recorder recorder;
+  EXPECT_EQ(plugin().claim(&client), 0);
+  EXPECT_FALSE(claim_client(&client));
+  plugin().release(&client);
+  EXPECT_EQ(plugin().claim(&client), 1);
+  release_client(&client);
+}
+
 TEST(Anchor, flushes_from_the_plugin) {
   const auto exporter = std::make_shared<midtrace_test::CountingExporter>();
   testing::Recorder recorder({.more_exporters = {exporter}});
