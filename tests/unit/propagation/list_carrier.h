@@ -32,7 +32,9 @@ class ListCarrier final : public midtrace::CarrierReader, public midtrace::Carri
     for (const auto& field : fields_)
       if (!visit(field.first, field.second)) return;
   }
-  bool restarts_on_duplicate() const noexcept override { return like_http_; }
+  midtrace::CarrierKind kind() const noexcept override {
+    return like_http_ ? midtrace::CarrierKind::http : midtrace::CarrierKind::text_map;
+  }
   void set(std::string_view name, std::string_view value) noexcept override {
     std::erase_if(fields_, [name](const Field& field) { return field.first == name; });
     fields_.emplace_back(name, value);
