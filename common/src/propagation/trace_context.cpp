@@ -208,7 +208,7 @@ void TraceContextPropagator::extract(const CarrierReader& carrier, Context& into
     return;
   }
   if (!found.valid()) return;
-  // Of a trace that another propagator just found to be forced, only this one bit has no place here.
+  // What B3 or Jaeger said of the same span, and this format cannot say.
   if (into.span.trace_id == found.trace_id && into.span.span_id == found.span_id)
     found.flags.bits |= into.span.flags.bits & TraceFlags::debug_bit;
   into.span.trace_id = found.trace_id;
