@@ -46,10 +46,10 @@ PollCall::~PollCall() {
 }
 
 Delivery PollCall::receive(const rd_kafka_message_t* message) noexcept {
-  Delivery delivery{message, {}};
+  Delivery delivery{message};
   if (!marked_ || message == nullptr || message->err != RD_KAFKA_RESP_ERR_NO_ERROR) return delivery;
-  delivery.creation = carried_context(message);
-  thread_state()->remember(fingerprint(delivery.creation.span), message, client_->id());
+  delivery = take_in(*client_, message);
+  thread_state()->remember(delivery.print, message, client_->id());
   return delivery;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 #include <midtrace/propagation/propagator.h>
 
@@ -49,7 +50,7 @@ HeadersReader::HeadersReader(const rd_kafka_headers_t* headers, std::span<const 
       const std::string_view wanted = fields_[field];
       if (wanted.empty() || name[0] != wanted.front() || wanted != name) continue;
       present_ |= 1U << field;
-      if (measure && wanted != baggage_field) context_wire_bytes_ += header_wire_bytes(wanted.size(), size);
+      if (measure && !is_baggage_field(wanted)) context_wire_bytes_ += header_wire_bytes(wanted.size(), size);
       if (value == nullptr) break;
       if (found_count_ == remembered) {
         overflow_ = true;
@@ -124,9 +125,11 @@ char* FieldBuffer::extend(std::size_t bytes) noexcept {
 
 void FieldBuffer::set(std::string_view name, std::string_view value) noexcept {
   std::size_t index = 0;
-  while (index < count_ && name != std::string_view(text() + places_[index].name, places_[index].name_length))
+  while (index < count_ && name != name_of(places_[index]))
     ++index;
-  if (index == max_fields) {
+  // No message is nearly that long.
+  constexpr std::size_t longest = std::numeric_limits<std::int32_t>::max();
+  if (index == max_fields || name.size() + 1 + value.size() > longest - length_) {
     failed_ = true;
     return;
   }
@@ -136,7 +139,9 @@ void FieldBuffer::set(std::string_view name, std::string_view value) noexcept {
   end = std::copy(name.begin(), name.end(), end);
   *end++ = '\0';
   std::copy(value.begin(), value.end(), end);
-  places_[index] = {begin, name.size(), begin + name.size() + 1, value.size()};
+  const auto narrow = [](std::size_t number) { return static_cast<std::uint32_t>(number); };
+  places_[index] = {narrow(begin), narrow(name.size()), narrow(begin + name.size() + 1),
+                    narrow(value.size())};
   count_ = std::max(count_, index + 1);
 }
 
@@ -146,11 +151,20 @@ FieldBuffer::Field FieldBuffer::operator[](std::size_t index) const noexcept {
 }
 
 bool FieldBuffer::contains(std::string_view name) const noexcept {
-  for (std::size_t index = 0; index < count_; ++index) {
-    const Field field = (*this)[index];
-    if (name == std::string_view(field.name, field.name_length)) return true;
-  }
-  return false;
+  return std::any_of(places_.begin(), places_.begin() + static_cast<std::ptrdiff_t>(count_),
+                     [&](const Place& place) { return name_of(place) == name; });
+}
+
+bool FieldBuffer::has_context() const noexcept {
+  return std::any_of(places_.begin(), places_.begin() + static_cast<std::ptrdiff_t>(count_),
+                     [&](const Place& place) { return !is_baggage_field(name_of(place)); });
+}
+
+bool FieldBuffer::has_others(std::span<const std::string_view> fields) const noexcept {
+  return std::any_of(places_.begin(), places_.begin() + static_cast<std::ptrdiff_t>(count_),
+                     [&](const Place& place) {
+                       return std::find(fields.begin(), fields.end(), name_of(place)) == fields.end();
+                     });
 }
 
 std::size_t FieldBuffer::wire_bytes() const noexcept {

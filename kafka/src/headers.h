@@ -25,15 +25,12 @@ inline namespace v1 {
 namespace kafka {
 namespace detail {
 
-// The one field that does not belong to the trace context.
-inline constexpr std::string_view baggage_field = "baggage";
-
 // Bytes that a header takes in a record: names, values and their variable-length sizes.
 std::size_t header_wire_bytes(std::size_t name_length, std::size_t value_length) noexcept;
 
 class HeadersReader final : public CarrierReader {
  public:
-  // `fields` are the names that the propagator sets (static storage). `headers` may be null.
+  // `fields` are the names of the propagator (static storage). `headers` may be null.
   // With `measure` the size of all headers on the wire is added up too.
   HeadersReader(const rd_kafka_headers_t* headers, std::span<const std::string_view> fields,
                 bool measure) noexcept;
@@ -51,7 +48,7 @@ class HeadersReader final : public CarrierReader {
   std::size_t context_wire_bytes() const noexcept { return context_wire_bytes_; }
 
  private:
-  static constexpr std::size_t remembered = 8;
+  static constexpr std::size_t remembered = 12;
   static constexpr std::size_t max_fields = 32;
 
   struct Found {
@@ -90,6 +87,10 @@ class FieldBuffer final : public CarrierWriter {
   std::size_t size() const noexcept { return count_; }
   Field operator[](std::size_t index) const noexcept;
   bool contains(std::string_view name) const noexcept;
+  // Whether any field belongs to the trace context, so that an old one in the message has to go.
+  bool has_context() const noexcept;
+  // Whether any field is none of `fields`: Jaeger's baggage has no fixed names.
+  bool has_others(std::span<const std::string_view> fields) const noexcept;
   std::size_t wire_bytes() const noexcept;
   // Whether wire_bytes() is at most `room`; most contexts are far from it.
   bool fits(std::size_t room) const noexcept {
@@ -97,16 +98,20 @@ class FieldBuffer final : public CarrierWriter {
   }
 
  private:
-  static constexpr std::size_t max_fields = 16;
+  // Every propagator's at once, and a header for each member of a full Baggage.
+  static constexpr std::size_t max_fields = Baggage::max_members + 16;
   static constexpr std::size_t most_length_bytes = 20;  // of a field's two lengths
 
   struct Place {
-    std::size_t name;
-    std::size_t name_length;
-    std::size_t value;
-    std::size_t value_length;
+    std::uint32_t name;
+    std::uint32_t name_length;
+    std::uint32_t value;
+    std::uint32_t value_length;
   };
 
+  std::string_view name_of(const Place& place) const noexcept {
+    return {text() + place.name, place.name_length};
+  }
   const char* text() const noexcept { return large_.empty() ? small_.data() : large_.data(); }
   // Room for so many more bytes, or null.
   char* extend(std::size_t bytes) noexcept;
@@ -115,9 +120,9 @@ class FieldBuffer final : public CarrierWriter {
   std::size_t count_ = 0;
   bool failed_ = false;
   std::string large_;  // instead of `small_`, unless empty
-  std::array<Place, max_fields> places_;
   // A trace context fits into the object; baggage may take more.
   std::array<char, 256> small_;
+  std::array<Place, max_fields> places_;
 };
 
 }  // namespace detail

@@ -49,8 +49,8 @@ rd_kafka_resp_err_t on_consume(rd_kafka_t* handle, rd_kafka_message_t* message, 
   detail::ThreadState* thread = detail::thread_state();
   if (thread == nullptr || thread->wrapper_depth > 0) return RD_KAFKA_RESP_ERR_NO_ERROR;
   client.learn_name(handle);
-  const detail::Delivery delivery{message, detail::carried_context(message)};
-  thread->remember(detail::fingerprint(delivery.creation.span), message, client.id());
+  const detail::Delivery delivery = detail::take_in(client, message);
+  thread->remember(delivery.print, message, client.id());
   if (client.options().poll_spans) detail::record_poll(client, {&delivery, 1}, false, 0, thread);
   return RD_KAFKA_RESP_ERR_NO_ERROR;
 }

@@ -63,7 +63,7 @@ struct ProcessStart {
     if (batch) {
       span.batch_ = ReceivedContexts::make(deliveries);
     } else {
-      span.single_ = fingerprint(deliveries[0].creation.span);
+      span.single_ = deliveries[0].print;
     }
     return span;
   }
@@ -85,7 +85,7 @@ ProcessSpan start_process(const rd_kafka_t* consumer, const rd_kafka_message_t* 
   }
   if (client == nullptr) client = unknown_client();
   if (client == nullptr || client->options().mode == ModuleMode::off) return {};
-  const Delivery delivery{message, carried_context(message)};
+  const Delivery delivery = take_in(*client, message);
   return ProcessStart::make(client, {&delivery, 1}, false);
 }
 

@@ -2,11 +2,40 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
+
+#include "client.h"
+#include "headers.h"
+#include "spans.h"
 
 namespace midtrace {
 inline namespace v1 {
 namespace kafka {
 namespace detail {
+
+Delivery take_in(const Client& client, const rd_kafka_message_t* message) noexcept {
+  Delivery delivery{message, carried_context(message)};
+  const Options& user = client.options().user;
+  Context& creation = delivery.creation;
+  delivery.print = fingerprint(creation.span, user.incoming_context);
+  switch (user.incoming_context) {
+    case IncomingContext::continue_trace:
+      break;
+    case IncomingContext::restart:
+      // It can be linked; its decision is not followed, and without ids there is nothing but that.
+      if (creation.span.valid()) {
+        creation.span.flags.bits |= TraceFlags::deferred_bit;
+      } else {
+        creation.span = SpanContext();
+      }
+      break;
+    case IncomingContext::ignore:
+      creation = Context();
+      break;
+  }
+  creation.baggage = allowed_baggage(client, std::move(creation.baggage));
+  return delivery;
+}
 
 bool RecentContexts::contains(std::uint64_t print) const noexcept {
   return print != 0 && std::find(prints_.begin(), prints_.end(), print) != prints_.end();
@@ -29,7 +58,7 @@ std::shared_ptr<const ReceivedContexts> ReceivedContexts::make(
     contexts->slots_ = std::make_unique<std::uint64_t[]>(capacity);
     contexts->mask_ = capacity - 1;
     for (const Delivery& delivery : deliveries) {
-      const std::uint64_t print = fingerprint(delivery.creation.span);
+      const std::uint64_t print = delivery.print;
       if (print == 0) continue;
       std::size_t index = (print >> 8U) & contexts->mask_;
       while (contexts->slots_[index] != 0 && contexts->slots_[index] != print)

@@ -1,9 +1,9 @@
 // Which trace contexts were received: what decides whether a context in outgoing headers is the application's
 // own or was only copied along by a forward (D22).
 //
-// A context is remembered as a 64-bit fingerprint of its ids; 0 stands for none. RecentContexts keeps the
-// last 256 messages of one thread, ReceivedContexts those of a batch in a hash set that is immutable once
-// made.
+// A context is remembered as a 64-bit fingerprint of its ids and of what the receiver made of it; 0 stands
+// for none. RecentContexts keeps the last 256 messages of one thread, ReceivedContexts those of a batch in a
+// hash set that is immutable once made.
 #pragma once
 
 #include <librdkafka/rdkafka.h>
@@ -16,19 +16,27 @@
 
 #include <midtrace/context/span_context.h>
 #include <midtrace/kafka/message.h>
+#include <midtrace/propagation/incoming.h>
 
 namespace midtrace {
 inline namespace v1 {
 namespace kafka {
 namespace detail {
 
-inline std::uint64_t fingerprint(const SpanContext& context) noexcept {
+class Client;
+
+inline std::uint64_t fingerprint(const SpanContext& context,
+                                 IncomingContext incoming = IncomingContext::continue_trace) noexcept {
   if (!context.valid()) return 0;
   std::uint64_t mixed = context.span_id.value;
   mixed = (mixed ^ (mixed >> 32U) ^ context.trace_id.low) * 0x9E3779B97F4A7C15U;
   mixed = (mixed ^ (mixed >> 29U) ^ context.trace_id.high) * 0xBF58476D1CE4E5B9U;
-  return mixed | 1U;
+  return (mixed & ~std::uint64_t{3}) | (static_cast<std::uint64_t>(incoming) + 1);
 }
+
+// A message as the client's options let it in: its context and baggage, and its fingerprint in any case.
+// Reads the headers.
+Delivery take_in(const Client& client, const rd_kafka_message_t* message) noexcept;
 
 class RecentContexts {
  public:

@@ -34,6 +34,15 @@ constexpr std::size_t max_saved_bytes = 65536;
 // Where the context in the headers comes from.
 enum class Found : std::uint8_t { nothing, application, received };
 
+struct Origin {
+  Found found;
+  IncomingContext incoming = IncomingContext::continue_trace;  // what the receiver made of it
+};
+
+bool says_something(const SpanContext& context) noexcept {
+  return context.valid() || context.decision_only();
+}
+
 struct Outgoing {
   rd_kafka_message_t* message;
   rd_kafka_headers_t* headers;  // null when the message has none
@@ -43,7 +52,7 @@ struct Outgoing {
 
 bool carries_spans(std::span<const std::string_view> fields) noexcept {
   return std::any_of(fields.begin(), fields.end(),
-                     [](std::string_view field) { return field != baggage_field; });
+                     [](std::string_view field) { return !is_baggage_field(field); });
 }
 
 // Whether the header has to go when the collected fields are written: each field that is written, and with a
@@ -52,12 +61,8 @@ bool carries_spans(std::span<const std::string_view> fields) noexcept {
 bool makes_way(std::string_view name, std::span<const std::string_view> fields, const FieldBuffer& buffer,
                bool replaces_context) noexcept {
   if (buffer.contains(name)) return true;
-  return replaces_context && name != baggage_field &&
+  return replaces_context && !is_baggage_field(name) &&
          std::find(fields.begin(), fields.end(), name) != fields.end();
-}
-
-bool replaces_context(const FieldBuffer& buffer) noexcept {
-  return buffer.size() > (buffer.contains(baggage_field) ? 1U : 0U);
 }
 
 // Copies every header that has to make way, so that a failed produce call leaves the application what it had.
@@ -66,7 +71,7 @@ bool save_headers(ThreadState& thread, const rd_kafka_headers_t* headers,
                   std::span<const std::string_view> fields) {
   thread.saved.clear();
   thread.saved_text.clear();
-  const bool context = replaces_context(thread.fields);
+  const bool context = thread.fields.has_context();
   const char* name = nullptr;
   const void* value = nullptr;
   std::size_t size = 0;
@@ -92,12 +97,14 @@ void add_fields(rd_kafka_headers_t* headers, const FieldBuffer& fields) noexcept
   }
 }
 
-// Whether `context` will fit, judged before its span exists. Ids have one length, so any will do.
+// Whether `context` will fit, judged before its span exists. Ids and decisions have one length, so any will
+// do.
 bool will_fit(ThreadState& thread, const Outgoing& out, const Context& parent) noexcept {
   if (out.room >= ample_room) return true;
   Context sample = parent;
   sample.span.trace_id = {1, 1};
   sample.span.span_id = {1};
+  sample.span.flags.bits = TraceFlags::sampled_bit;
   thread.fields.clear();
   propagator().inject(sample, thread.fields);
   return thread.fields.complete() && thread.fields.fits(out.room);
@@ -116,7 +123,7 @@ bool inject(ThreadState& thread, const Outgoing& out, const Context& context) {
     rd_kafka_message_set_headers(out.message, headers);
     return true;
   }
-  if (out.reader->has_fields()) {
+  if (out.reader->has_fields() || thread.fields.has_others(propagator().fields())) {
     if (!save_headers(thread, out.headers, propagator().fields())) return false;
     for (const SavedHeader& saved : thread.saved) {
       rd_kafka_header_remove(out.headers, thread.saved_text.data() + saved.name);
@@ -145,17 +152,26 @@ void undo(ThreadState& thread, const rd_kafka_message_t* message) noexcept {
   }
 }
 
-Found origin_of(const Client& client, const ThreadState& thread, const SpanContext& context) noexcept {
-  if (!context.valid()) return Found::nothing;
-  switch (client.options().user.existing_context) {
-    case ExistingContext::keep:
-      return Found::application;
-    case ExistingContext::replace:
-      return Found::received;
-    case ExistingContext::automatic:
-      break;
+Origin origin_of(const Client& client, const ThreadState& thread, const SpanContext& context) noexcept {
+  const ExistingContext existing = client.options().user.existing_context;
+  if (!context.valid()) {
+    // A denial without ids is respected, wherever it comes from; any other decision makes way for ids.
+    const bool denied = context.decision_only() && !context.sampled() && existing != ExistingContext::replace;
+    return {denied ? Found::application : Found::nothing};
   }
-  return thread.was_received(fingerprint(context)) ? Found::received : Found::application;
+  if (existing == ExistingContext::keep) return {Found::application};
+  // The strictest first: what one consumer did not trust is not trusted because another one does.
+  for (const IncomingContext incoming :
+       {IncomingContext::ignore, IncomingContext::restart, IncomingContext::continue_trace}) {
+    if (thread.was_received(fingerprint(context, incoming))) return {Found::received, incoming};
+  }
+  return {existing == ExistingContext::replace ? Found::received : Found::application};
+}
+
+// What is left of a context in the headers that a consumer received and did not trust.
+void distrust(IncomingContext incoming, SpanContext& context) noexcept {
+  if (incoming == IncomingContext::restart) context.flags.bits |= TraceFlags::deferred_bit;
+  if (incoming == IncomingContext::ignore) context = SpanContext();
 }
 
 // Bytes that are left for our headers, beside others of this size.
@@ -230,12 +246,14 @@ void send_with_headers(Client& client, ThreadState& thread, rd_kafka_message_t* 
   const HeadersReader reader(headers, fields, true);
   Context existing;
   if (reader.has_fields()) propagator().extract(reader, existing);
-  const Found found = origin_of(client, thread, existing.span);
+  const auto [found, incoming] = origin_of(client, thread, existing.span);
+  distrust(incoming, existing.span);
   const Outgoing out{message, headers, &reader,
                      room_for(client, *message, reader.wire_bytes() - reader.context_wire_bytes())};
 
   Context parent = ambient;
-  if (!ambient.span.valid()) parent.span = existing.span;
+  if (!ambient.span.valid() && incoming == IncomingContext::continue_trace && says_something(existing.span))
+    parent.span = existing.span;
   const bool wanted = found != Found::application && carries_spans(fields);
   const bool fits = !wanted || will_fit(thread, out, parent);
   // The context in forwarded headers is linked only where it is the parent, so that the order stays one graph
@@ -246,18 +264,18 @@ void send_with_headers(Client& client, ThreadState& thread, rd_kafka_message_t* 
                     .message = message,
                     .parent = &parent,
                     .kind = wanted && fits ? SpanKind::producer : SpanKind::client,
-                    .linked = linked ? &existing.span : nullptr},
+                    .linked = linked && existing.span.valid() ? &existing.span : nullptr},
                    found != Found::application, fits);
 }
 
 // No span: the current context goes out instead, unless the application put one there itself.
 void propagate_only(Client& client, ThreadState& thread, rd_kafka_message_t* message,
                     rd_kafka_headers_t* headers, const Context& ambient) {
-  if (!ambient.span.valid() && ambient.baggage.empty()) return;
+  if (!says_something(ambient.span) && ambient.baggage.empty()) return;
   const HeadersReader reader(headers, propagator().fields(), true);
   Context existing;
   if (reader.has_fields()) propagator().extract(reader, existing);
-  if (origin_of(client, thread, existing.span) == Found::application) return;
+  if (origin_of(client, thread, existing.span).found == Found::application) return;
   const Outgoing out{message, headers, &reader,
                      room_for(client, *message, reader.wire_bytes() - reader.context_wire_bytes())};
   if (!inject(thread, out, ambient)) skip_injection();
@@ -281,6 +299,8 @@ void message_sent(Client& client, const rd_kafka_t* handle, rd_kafka_message_t* 
   try {
     Context ambient = Context::current();
     if (ambient.suppressed) return;
+    if (client.options().user.baggage_keys.has_value())
+      ambient.baggage = allowed_baggage(client, std::move(ambient.baggage));
     client.learn_name(handle);
     rd_kafka_headers_t* headers = nullptr;
     if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR) headers = nullptr;

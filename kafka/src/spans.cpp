@@ -1,5 +1,6 @@
 #include "spans.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstddef>
 #include <memory>
@@ -252,6 +253,13 @@ Baggage overlaid(const Baggage& below, const Baggage& above) noexcept {
   return result;
 }
 
+// A decision that came without ids is followed where there is neither a parent nor a second message.
+void follow_decision(std::span<const Delivery> deliveries, Context& parent) noexcept {
+  if (deliveries.size() != 1 || parent.span.valid()) return;
+  const SpanContext& received = deliveries[0].creation.span;
+  if (received.decision_only()) parent.span = received;
+}
+
 // The allowed members on which all messages agree.
 Baggage agreed_baggage(const Client& client, std::span<const Delivery> deliveries, Baggage result) noexcept {
   for (const std::string& name : client.options().user.batch_baggage) {
@@ -305,6 +313,13 @@ PreparedSpan prepare_span(const Client& client, const Topic& topic, Operation op
 
 bool tracing(const Client& client, const Context& ambient) noexcept {
   return client.options().mode == ModuleMode::on && !ambient.suppressed;
+}
+
+Baggage allowed_baggage(const Client& client, Baggage baggage) noexcept {
+  const auto& keys = client.options().user.baggage_keys;
+  if (!keys.has_value() || baggage.empty()) return baggage;
+  return baggage.only(
+      [&](std::string_view name) { return std::find(keys->begin(), keys->end(), name) != keys->end(); });
 }
 
 PendingSpan start_send(const Client& client, const SendStart& start,
@@ -374,9 +389,11 @@ void record_poll(const Client& client, std::span<const Delivery> deliveries, boo
         common.first != nullptr && common.topic ? topic_name(*common.first) : std::string_view(), thread);
     const PreparedSpan* prepared = client.prepared(topic, Operation::poll);
     if (prepared == nullptr) return;
+    Context parent = ambient;
+    follow_decision(deliveries, parent);
     Span span = client.options().tracer.start(
         prepared->name, {.kind = SpanKind::client,
-                         .parent = &ambient,
+                         .parent = &parent,
                          .links = make_links(client, deliveries, common, thread->buffers),
                          .attributes = prepared->attributes,
                          .start_tick = start_tick,
@@ -404,19 +421,21 @@ StartedProcess start_process_span(const Client& client, std::span<const Delivery
   const Context ambient = started.around;
   if (ambient.suppressed || client.options().mode == ModuleMode::off) return started;
 
+  const bool trusted = client.options().user.incoming_context == IncomingContext::continue_trace;
   const Context* creation = batch || !deliveries[0].creation.span.valid() ? nullptr : &deliveries[0].creation;
   started.current = true;
   started.around.baggage = batch ? agreed_baggage(client, deliveries, ambient.baggage)
                                  : overlaid(ambient.baggage, deliveries[0].creation.baggage);
   if (client.options().mode == ModuleMode::propagate) {
-    if (creation != nullptr) started.around.span = creation->span;
+    if (creation != nullptr && trusted) started.around.span = creation->span;
+    follow_decision(deliveries, started.around);
     return started;
   }
   if (thread == nullptr) return started;
   try {
     const Relation relation = client.options().user.relation;
     const bool continues =
-        creation != nullptr &&
+        creation != nullptr && trusted &&
         (relation == Relation::parent || (relation == Relation::automatic && !ambient.span.valid()));
     const Topic& topic = client.topic(
         common.first != nullptr && common.topic ? topic_name(*common.first) : std::string_view(), thread);
@@ -424,6 +443,7 @@ StartedProcess start_process_span(const Client& client, std::span<const Delivery
     if (prepared == nullptr) return started;
     Context parent = started.around;
     if (continues) parent.span = creation->span;
+    follow_decision(deliveries, parent);
     std::span<const Link> links = make_links(client, deliveries, common, thread->buffers);
     if (continues && ambient.span.valid()) {
       thread->buffers.links.push_back({ambient.span});

@@ -33,6 +33,9 @@ PreparedSpan prepare_span(const Client& client, const Topic& topic, Operation op
 // Whether spans are made for this client under this context.
 bool tracing(const Client& client, const Context& ambient) noexcept;
 
+// What of it may cross the client's boundary (Options::baggage_keys).
+Baggage allowed_baggage(const Client& client, Baggage baggage) noexcept;
+
 struct SendStart {
   const Topic* topic;
   const rd_kafka_message_t* message;

@@ -1,4 +1,5 @@
-// W3C Baggage: each row is one rule, as headers in and the header out of a service that passes everything on.
+// W3C Baggage: each row is one rule, or one case of its test suite (w3c/baggage, test/test_baggage.py), as
+// headers in and the header out of a service that passes everything on.
 #include <midtrace/propagation/propagator.h>
 
 #include <gtest/gtest.h>
@@ -60,6 +61,22 @@ TEST(W3cBaggage, FollowsEveryRule) {
       {"empty value", {"a=,b=2"}, "a=,b=2"},
       {"every character of a name", {token + "=1"}, token + "=1"},
       {"every character of a value", {"a=" + octets}, "a=" + octets},
+      {"blanks of both kinds around everything",
+       {"SomeKey \t = \t SomeValue \t ; \t SomeProp \t , \t SomeKey2 \t = \t SomeValue2 \t ; \t ValueProp \t "
+        "= \t PropVal"},
+       "SomeKey=SomeValue;SomeProp,SomeKey2=SomeValue2;ValueProp \t = \t PropVal"},
+      {"several properties of one name",
+       {"SomeKey=SomeValue;SomeProp;SomeProp=PropValue;SomeProp=AnotherPropValue"},
+       "SomeKey=SomeValue;SomeProp;SomeProp=PropValue;SomeProp=AnotherPropValue"},
+      {"a property's value stays encoded",
+       {"SomeKey=SomeValue;SomePropKey=%09%20%22%27%3B%3Dasdf%21%40%23%24%25%5E%26%2A%28%29"},
+       "SomeKey=SomeValue;SomePropKey=%09%20%22%27%3B%3Dasdf%21%40%23%24%25%5E%26%2A%28%29"},
+      {"a property's name is not decoded",
+       {"SomeKey=SomeValue;ValueProp%20%09%20%3D%20%09%20PropVal"},
+       "SomeKey=SomeValue;ValueProp%20%09%20%3D%20%09%20PropVal"},
+      {"delimiters in a value are encoded, and nothing that need not be",
+       {"SomeKey \t = \t %09%20%22%27%3B%3Dasdf%21%40%23%24%25%5E%26%2A%28%29 \t "},
+       "SomeKey=%09%20%22'%3B=asdf!@#$%25^&*()"},
       {"equals signs in a value", {"a=b=c=="}, "a=b=c=="},
       {"names are case-sensitive", {"Key=1,key=2"}, "Key=1,key=2"},
       {"the name is not decoded", {"a%20b=1"}, "a%20b=1"},

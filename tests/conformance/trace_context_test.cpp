@@ -1,11 +1,16 @@
-// W3C Trace Context, Level 2: each row is one sentence of the specification, as headers in and headers out.
+// W3C Trace Context, Level 2: each row is one sentence of the specification, or one case of its test suite
+// (w3c/trace-context, test/test.py), as headers in and headers out.
 #include <midtrace/propagation/propagator.h>
 
 #include <gtest/gtest.h>
 
 #include <iterator>
+#include <set>
 #include <string>
 #include <vector>
+
+#include <midtrace/testing/testing.h>
+#include <midtrace/trace/tracer.h>
 
 #include "unit/propagation/list_carrier.h"
 
@@ -46,6 +51,8 @@ TEST(W3cTraceparent, FollowsEveryRule) {
   const TraceparentRow rows[] = {
       {"sampled", sampled, sampled},
       {"not sampled", "00-" + ids + "-00", "00-" + ids + "-00"},
+      {"random flag stays unset", "00-" + ids + "-01", "00-" + ids + "-01"},
+      {"bits that have a meaning of our own inside", "00-" + ids + "-c1", sampled},
       {"random flag is passed on when set", "00-" + ids + "-02", "00-" + ids + "-02"},
       {"both flags", "00-" + ids + "-03", "00-" + ids + "-03"},
       {"unknown flags are sent as zero", "00-" + ids + "-ff", "00-" + ids + "-03"},
@@ -60,6 +67,10 @@ TEST(W3cTraceparent, FollowsEveryRule) {
       {"parent id with one bit", "00-" + trace_id + "-0000000000000001-01",
        "00-" + trace_id + "-0000000000000001-01"},
       {"surrounding spaces are trimmed", "  " + sampled + " ", sampled},
+      {"a space before", " " + sampled, sampled},
+      {"a tab before", "\t" + sampled, sampled},
+      {"a space behind", sampled + " ", sampled},
+      {"a tab behind", sampled + "\t", sampled},
       {"surrounding tabs are trimmed", "\t" + sampled + "\t \t", sampled},
 
       {"empty", "", ""},
@@ -78,6 +89,7 @@ TEST(W3cTraceparent, FollowsEveryRule) {
       {"version not hexadecimal in its second digit", replaced(0, "0."), ""},
       {"version of one digit", sampled.substr(1), ""},
       {"version of three digits", "0" + sampled, ""},
+      {"version of four digits", "00" + sampled, ""},
       {"no dash after the version", replaced(2, "_"), ""},
       {"no dash after the trace id", replaced(35, "0"), ""},
       {"no dash after the parent id", replaced(52, "."), ""},
@@ -159,6 +171,20 @@ TEST(W3cTraceparent, RepeatedRestartsOnHttpAndTheLastWellFormedOneWinsElsewhere)
       {"messages: a wrong one first", {bad, first}, false, "traceparent: " + sampled + "\n", 1, 0},
       {"messages: none is right", {bad, bad, state}, false, "", 2, 0},
       {"messages: no traceparent at all", {state}, false, "", 0, 0},
+      {"HTTP: names in any case",
+       {{"TrAcEpArEnT", sampled}, {"TRACESTATE", "a=1"}},
+       true,
+       "traceparent: " + sampled + "\ntracestate: a=1\n",
+       0,
+       0},
+      {"HTTP: another name", {{"trace-parent", sampled}}, true, "", 0, 0},
+      {"HTTP: a name with a dot", {{"trace.parent", sampled}}, true, "", 0, 0},
+      {"HTTP: another tracestate",
+       {first, {"trace-state", "a=1"}, {"trace.state", "a=1"}},
+       true,
+       "traceparent: " + sampled + "\n",
+       0,
+       0},
       {"names are lower case in messages", {{"Traceparent", sampled}}, false, "", 0, 0},
   };
   for (const auto& row : rows) {
@@ -213,6 +239,23 @@ TEST(W3cTracestate, FollowsEveryRule) {
       {"tenant and system", {"fw529a3039@dt=FfAxOa"}, "fw529a3039@dt=FfAxOa"},
       {"a key may begin with a digit", {"0a=1"}, "0a=1"},
       {"several at signs", {"a@b@c=1"}, "a@b@c=1"},
+      {"at sign at the end", {"foo@=1,bar=2"}, "foo@=1,bar=2"},
+      {"two at signs in a row", {"foo@@bar=1,bar=2"}, "foo@@bar=1,bar=2"},
+      {"every character of a key with a vendor and of a value",
+       {"abcdefghijklmnopqrstuvwxyz0123456789_-*/@a-z0-9_-*/= " + all_values},
+       "abcdefghijklmnopqrstuvwxyz0123456789_-*/@a-z0-9_-*/= " + all_values},
+      {"key of 241 characters before and 14 behind the at sign",
+       {"foo=1", std::string(241, 't') + "@" + std::string(14, 'v') + "=1"},
+       "foo=1," + std::string(241, 't') + "@" + std::string(14, 'v') + "=1"},
+      {"key of more before the at sign",
+       {"foo=1", std::string(242, 't') + "@v=1"},
+       "foo=1," + std::string(242, 't') + "@v=1"},
+      {"key of more behind the at sign",
+       {"foo=1", "t@" + std::string(15, 'v') + "=1"},
+       "foo=1,t@" + std::string(15, 'v') + "=1"},
+      {"blanks of both kinds around members", {"foo=1 \t , \t bar=2, \t baz=3"}, "foo=1,bar=2,baz=3"},
+      {"tabs first", {"foo=1\t \t,\t \tbar=2,\t \tbaz=3"}, "foo=1,bar=2,baz=3"},
+      {"blanks of both kinds around all", {"\t foo=1 \t"}, "foo=1"},
       {"key of one character", {"z=1"}, "z=1"},
       {"key of 256 characters", {key_256 + "=1"}, key_256 + "=1"},
       {"value of 254 characters", {"k=" + value_254}, "k=" + value_254},
@@ -242,7 +285,9 @@ TEST(W3cTracestate, FollowsEveryRule) {
       {"upper case key", {"FOO=1"}, "", true},
       {"upper case in a key", {"fOo=1"}, "", true},
       {"key beginning with an underscore", {"_foo=1"}, "", true},
-      {"key beginning with an at sign", {"@foo=1"}, "", true},
+      {"key beginning with an at sign", {"@foo=1,bar=2"}, "", true},
+      {"empty value before a good member", {"foo=,bar=3"}, "", true},
+      {"long key beside a good one", {"foo=1", std::string(257, 'z') + "=1"}, "", true},
       {"dot in a key", {"foo.bar=1"}, "", true},
       {"blank in a key", {"foo bar=1"}, "", true},
       {"key of 257 characters", {key_256 + "k=1"}, "", true},
@@ -297,6 +342,60 @@ TEST(W3cTracestate, MutatesByTheRules) {
   for (const auto& row : rows)
     EXPECT_EQ(midtrace::TraceState::parse(row.before).with(row.key, row.value).header(), row.after)
         << row.rule;
+}
+
+// What a service sends in three requests while it handles one.
+std::vector<midtrace::SpanContext> sent_while_handling(const std::vector<ListCarrier::Field>& fields) {
+  const midtrace::testing::Recorder recorder({.random_ids = true});
+  const midtrace::TraceContextPropagator propagator;
+  Context received;
+  propagator.extract(ListCarrier(fields, true), received);
+  const auto tracer = midtrace::Tracer::get("conformance");
+  const midtrace::Span handling = tracer.start("handle", {.parent = &received});
+  const midtrace::Scope scope = handling.activate();
+  std::vector<midtrace::SpanContext> sent;
+  for (int i = 0; i < 3; ++i) {
+    const midtrace::Span request = tracer.start("request");
+    const midtrace::Scope current = request.activate();
+    ListCarrier out;
+    propagator.inject(Context::current(), out);
+    sent.push_back(midtrace::parse_traceparent(out.fields().at(0).second));
+  }
+  return sent;
+}
+
+struct ServiceRow {
+  const char* rule;
+  std::vector<ListCarrier::Field> fields;
+  bool continues;
+  unsigned flags;
+};
+
+TEST(W3cService, SendsAParentIdOfItsOwnWithEveryRequest) {
+  const ServiceRow rows[] = {
+      {"continues a trace", {{"traceparent", sampled}}, true, 0x01},
+      {"keeps the random flag set", {{"traceparent", "00-" + ids + "-03"}}, true, 0x03},
+      {"begins one with a random id", {}, false, 0x03},
+      {"begins one after a bad header",
+       {{"traceparent", "00-00000000000000000000000000000000-" + span_id + "-01"}},
+       false,
+       0x03},
+      {"begins one after two headers", {{"traceparent", sampled}, {"traceparent", sampled}}, false, 0x03},
+  };
+  for (const auto& row : rows) {
+    std::set<std::uint64_t> parents;
+    std::set<std::string> traces;
+    for (const midtrace::SpanContext& sent : sent_while_handling(row.fields)) {
+      EXPECT_TRUE(sent.valid());
+      EXPECT_NE(sent.span_id.to_string(), span_id) << row.rule;
+      EXPECT_EQ(sent.flags.bits, row.flags) << row.rule;
+      parents.insert(sent.span_id.value);
+      traces.insert(sent.trace_id.to_string());
+    }
+    EXPECT_EQ(parents.size(), 3U) << row.rule;
+    EXPECT_EQ(traces.size(), 1U) << row.rule;
+    EXPECT_EQ(traces.contains(trace_id), row.continues) << row.rule;
+  }
 }
 
 }  // namespace

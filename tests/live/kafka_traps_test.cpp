@@ -86,6 +86,14 @@ TEST_P(KafkaSizes, NoMessageWithHeadersIsLiftedOverTheLimit) {
   EXPECT_EXIT(send_every_size(false, true), ::testing::ExitedWithCode(0), "");
 }
 
+TEST_P(KafkaSizes, NoMessageIsLiftedOverTheLimitByAllPropagatorsTogether) {
+  const auto child = [this] {
+    set_propagator(make_propagator("tracecontext,baggage,b3,b3multi,jaeger", [](std::string_view) {}));
+    send_every_size(false, true);
+  };
+  EXPECT_EXIT(child(), ::testing::ExitedWithCode(0), "");
+}
+
 INSTANTIATE_TEST_SUITE_P(Codecs, KafkaSizes, ::testing::Values("none", "gzip", "snappy", "lz4", "zstd"));
 
 // The control of the tests above: an interceptor that adds its header without looking at the size aborts the

@@ -63,7 +63,7 @@ std::shared_ptr<const Propagator> propagator_from(const Environment& environment
   if (!unknown.empty()) {
     environment.warn(variable,
                      std::string(variable) + " names " + unknown +
-                         ", which midtrace does not have; ignored. There are tracecontext, baggage and none");
+                         ", which midtrace does not have; ignored. There are tracecontext, baggage, b3, b3multi, jaeger and none");
   }
   return propagator;
 }

@@ -63,6 +63,16 @@ constexpr std::string_view trim(std::string_view text) noexcept {
   return text;
 }
 
+// Not std::tolower, which asks the application's locale.
+constexpr bool equals_in_any_case(std::string_view text, std::string_view lower_case) noexcept {
+  if (text.size() != lower_case.size()) return false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if ((c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c) != lower_case[i]) return false;
+  }
+  return true;
+}
+
 // Takes the text up to the next `separator`, or all of it, off the front of `rest`.
 constexpr std::string_view take_until(std::string_view& rest, char separator) noexcept {
   const std::size_t end = rest.find(separator);

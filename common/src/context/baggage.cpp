@@ -214,6 +214,26 @@ Baggage Baggage::without(std::string_view name) const noexcept {
   return result;
 }
 
+Baggage Baggage::only(FunctionRef<bool(std::string_view name)> wanted) const noexcept {
+  if (!block_) return *this;
+  // Usually all are wanted or none is, and nothing is copied. Each is asked about once.
+  std::array<bool, max_members> keeps{};
+  std::size_t kept = 0;
+  const std::span<const Member> members = members_of(block_.get(), block_->size_);
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    keeps[i] = wanted(members[i].name);
+    if (keeps[i]) ++kept;
+  }
+  if (kept == members.size()) return *this;
+  Baggage result;
+  if (kept == 0) return result;
+  BaggageBuilder builder(BaggageBuilder::Measure::texts);
+  for (std::size_t i = 0; i < members.size(); ++i)
+    if (keeps[i]) builder.set(members[i], BaggageBuilder::Value::plain);
+  builder.build(result);
+  return result;
+}
+
 void Baggage::for_each(FunctionRef<void(const Member&)> visit) const {
   if (!block_) return;
   for (const Member& member : members_of(block_.get(), block_->size_))

@@ -1,9 +1,12 @@
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
 #include <new>
 #include <utility>
 
+#include <midtrace/propagation/b3.h>
+#include <midtrace/propagation/jaeger.h>
 #include <midtrace/propagation/propagator.h>
 
 #include "../context/ascii.h"
@@ -55,13 +58,38 @@ bool is_kept(const Propagator* propagator) noexcept {
   return false;
 }
 
-bool equals_in_any_case(std::string_view text, std::string_view lower_case) noexcept {
-  if (text.size() != lower_case.size()) return false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if ((c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c) != lower_case[i]) return false;
-  }
-  return true;
+struct Known {
+  std::string_view name;
+  std::shared_ptr<const Propagator> (*make)();
+};
+
+constexpr std::string_view trace_context_name = "tracecontext";
+constexpr std::string_view baggage_name = "baggage";
+constexpr std::string_view none_name = "none";
+
+constexpr Known known[] = {
+    {trace_context_name,
+     []() -> std::shared_ptr<const Propagator> { return std::make_shared<TraceContextPropagator>(); }},
+    {baggage_name,
+     []() -> std::shared_ptr<const Propagator> { return std::make_shared<BaggagePropagator>(); }},
+    {"b3",
+     []() -> std::shared_ptr<const Propagator> { return std::make_shared<B3Propagator>(B3Format::single); }},
+    {"b3multi",
+     []() -> std::shared_ptr<const Propagator> { return std::make_shared<B3Propagator>(B3Format::multi); }},
+    {"jaeger", []() -> std::shared_ptr<const Propagator> { return std::make_shared<JaegerPropagator>(); }},
+};
+
+const Known* find_known(std::string_view name) noexcept {
+  for (const Known& candidate : known)
+    if (equals_in_any_case(name, candidate.name)) return &candidate;
+  return nullptr;
+}
+
+// The usual pair, in either order.
+bool is_default(const std::vector<const Known*>& wanted) noexcept {
+  return wanted.size() == 2 && std::all_of(wanted.begin(), wanted.end(), [](const Known* one) {
+           return one->name == trace_context_name || one->name == baggage_name;
+         });
 }
 
 }  // namespace
@@ -85,30 +113,30 @@ void set_propagator(std::shared_ptr<const Propagator> replacement) noexcept {
 
 std::shared_ptr<const Propagator> make_propagator(std::string_view names,
                                                   FunctionRef<void(std::string_view name)> unknown) {
-  bool wants_trace_context = false;
-  bool wants_baggage = false;
+  std::vector<const Known*> wanted;
   bool wants_none = false;
   while (!names.empty()) {
     const std::string_view name = trim(take_until(names, ','));
     if (name.empty()) continue;
-    if (equals_in_any_case(name, "tracecontext")) {
-      wants_trace_context = true;
-    } else if (equals_in_any_case(name, "baggage")) {
-      wants_baggage = true;
-    } else if (equals_in_any_case(name, "none")) {
+    if (const Known* const one = find_known(name); one != nullptr) {
+      if (std::find(wanted.begin(), wanted.end(), one) == wanted.end()) wanted.push_back(one);
+    } else if (equals_in_any_case(name, none_name)) {
       wants_none = true;
     } else {
       unknown(name);
     }
   }
-  if (wants_none && (wants_trace_context || wants_baggage)) unknown("none");
-  if (!wants_none && !wants_trace_context && !wants_baggage) wants_trace_context = wants_baggage = true;
-
-  if (wants_trace_context && wants_baggage) return std::make_shared<DefaultPropagator>();
+  if (wants_none && !wanted.empty()) unknown(none_name);
+  if ((!wants_none && wanted.empty()) || is_default(wanted)) return std::make_shared<DefaultPropagator>();
   std::vector<std::shared_ptr<const Propagator>> parts;
-  if (wants_trace_context) parts.push_back(std::make_shared<TraceContextPropagator>());
-  if (wants_baggage) parts.push_back(std::make_shared<BaggagePropagator>());
+  parts.reserve(wanted.size());
+  for (const Known* const one : wanted)
+    parts.push_back(one->make());
   return std::make_shared<CompositePropagator>(std::move(parts));
+}
+
+bool is_baggage_field(std::string_view name) noexcept {
+  return name == baggage_name || name.starts_with(jaeger_baggage_prefix);
 }
 
 }  // namespace v1

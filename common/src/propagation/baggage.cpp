@@ -6,11 +6,10 @@
 #include <string_view>
 
 #include <midtrace/propagation/propagator.h>
-#include <midtrace/trace/counters.h>
 
 #include "../context/ascii.h"
 #include "../context/baggage_builder.h"
-#include "problem.h"
+#include "baggage_problems.h"
 
 namespace midtrace {
 inline namespace v1 {
@@ -137,35 +136,6 @@ class Writer {
   std::size_t size_ = 0;
 };
 
-[[gnu::noinline, gnu::cold]] void report_malformed(std::uint64_t members) noexcept {
-  count(Counter::extract_malformed_baggage, members);
-  Problem()
-      .text(
-          "a baggage header has members or properties that are not valid; they were left out and the others "
-          "kept; ")
-      .text("look at what sets the header at the sender")
-      .report(Severity::warning, "propagation.baggage");
-}
-
-[[gnu::noinline, gnu::cold]] void report_dropped_on_extract(std::uint64_t members) noexcept {
-  count(Counter::baggage_members_dropped, members);
-  Problem()
-      .text("a received baggage header has more than 64 members or 8192 bytes; what is beyond was dropped; ")
-      .text("put less into the baggage at the sender")
-      .report(Severity::warning, "propagation.baggage_limit");
-}
-
-[[gnu::noinline, gnu::cold]] void report_dropped_on_inject(std::uint64_t members,
-                                                           std::string_view name) noexcept {
-  count(Counter::baggage_members_dropped, members);
-  Problem()
-      .text("the baggage member ")
-      .quote(name)
-      .text(" was not sent: its name is not an HTTP token, or the header would be over 8192 bytes; ")
-      .text("use a name of letters, digits, '-', '_' and '.', and put less into the baggage")
-      .report(Severity::warning, "propagation.baggage_not_sent");
-}
-
 }  // namespace
 
 void BaggagePropagator::inject(const Context& context, CarrierWriter& carrier) const noexcept {
@@ -179,7 +149,7 @@ void BaggagePropagator::inject(const Context& context, CarrierWriter& carrier) c
     last_dropped = member.name;
   });
   if (!writer.text().empty()) carrier.set(baggage_name, writer.text());
-  if (dropped != 0) report_dropped_on_inject(dropped, last_dropped);
+  if (dropped != 0) report_baggage_dropped_on_inject(dropped, last_dropped);
 }
 
 void BaggagePropagator::extract(const CarrierReader& carrier, Context& into) const noexcept {
@@ -197,8 +167,8 @@ void BaggagePropagator::extract(const CarrierReader& carrier, Context& into) con
     return true;
   });
   if (reader.builder().size() != 0) reader.builder().build(into.baggage);
-  if (reader.malformed() != 0) report_malformed(reader.malformed());
-  if (reader.dropped() != 0) report_dropped_on_extract(reader.dropped());
+  if (reader.malformed() != 0) report_malformed_baggage(reader.malformed());
+  if (reader.dropped() != 0) report_baggage_dropped_on_extract(reader.dropped());
 }
 
 std::span<const std::string_view> BaggagePropagator::fields() const noexcept { return field_names; }

@@ -24,7 +24,6 @@ constexpr std::array<std::string_view, 2> field_names{traceparent_name, tracesta
 constexpr std::size_t trace_id_at = 3;
 constexpr std::size_t span_id_at = 36;
 constexpr std::size_t flags_at = 53;
-constexpr std::uint8_t known_flags = TraceFlags::sampled_bit | TraceFlags::random_bit;
 
 // All tracestate lines together. 32 members of the greatest length are 17 KiB; the rest is room for blanks.
 constexpr std::size_t longest_tracestate = 64 * 1024;
@@ -60,7 +59,7 @@ bool read_traceparent(std::string_view header, Traceparent& found) noexcept {
   if (!reader.valid() || high_flags > 15 || low_flags > 15 || (high | low) == 0 || span == 0) return false;
   found.trace_id = {high, low};
   found.span_id = {span};
-  found.flags = {static_cast<std::uint8_t>(low_flags & known_flags)};
+  found.flags = {static_cast<std::uint8_t>(low_flags & TraceFlags::wire_bits)};
   return true;
 }
 
@@ -171,7 +170,7 @@ void write_traceparent(const SpanContext& context, char (&out)[traceparent_lengt
   hex::write(context.span_id.value, out + span_id_at);
   out[flags_at - 1] = '-';
   out[flags_at] = '0';
-  out[flags_at + 1] = hex::digit_text(context.flags.bits & known_flags);
+  out[flags_at + 1] = hex::digit_text(context.flags.bits & TraceFlags::wire_bits);
 }
 
 SpanContext parse_traceparent(std::string_view header) noexcept {
@@ -204,11 +203,14 @@ void TraceContextPropagator::extract(const CarrierReader& carrier, Context& into
     return true;
   });
   if (malformed_values != 0) refuse_traceparents(malformed_values, malformed);
-  if (values > 1 && carrier.restarts_on_duplicate()) {
+  if (values > 1 && carrier.kind() == CarrierKind::http) {
     refuse_duplicates(last);
     return;
   }
   if (!found.valid()) return;
+  // What B3 or Jaeger said of the same span, and this format cannot say.
+  if (into.span.trace_id == found.trace_id && into.span.span_id == found.span_id)
+    found.flags.bits |= into.span.flags.bits & TraceFlags::debug_bit;
   into.span.trace_id = found.trace_id;
   into.span.span_id = found.span_id;
   into.span.flags = found.flags;

@@ -27,6 +27,8 @@ constexpr std::string_view names[] = {
     "extract_malformed_traceparent",
     "extract_duplicate_traceparent",
     "extract_malformed_tracestate",
+    "extract_malformed_b3",
+    "extract_malformed_jaeger",
     "extract_malformed_baggage",
     "baggage_members_dropped",
     "injection_skipped",

@@ -130,8 +130,12 @@ bool NativeBackend::begin(std::string_view name, const StartOptions& options, Sp
     if (const ContextSlot* slot = block->top()) around = &slot->context;
   }
   const SpanContext* parent = around != nullptr && around->span.valid() ? &around->span : nullptr;
+  // What parent-based sampling goes by: the parent, or a decision that came without ids.
+  const SpanContext* decider = parent;
+  if (parent == nullptr && around != nullptr && around->span.remote) [[unlikely]]
+    decider = &around->span;
   if (current == nullptr) [[unlikely]] {
-    if (parent != nullptr) context = *parent;
+    if (decider != nullptr) context = *decider;
     return false;
   }
   bump(&HotCounters::started, block);
@@ -139,18 +143,19 @@ bool NativeBackend::begin(std::string_view name, const StartOptions& options, Sp
   if (parent != nullptr) {
     context.trace_id = parent->trace_id;
     context.trace_state = parent->trace_state;
-    flags = parent->flags.bits & TraceFlags::random_bit;
+    flags = parent->flags.bits & (TraceFlags::random_bit | TraceFlags::debug_bit);
   } else {
     context.trace_id = new_trace_id(*current, block);
     flags = current->ids == nullptr || current->ids->random() ? TraceFlags::random_bit : 0;
+    if (decider != nullptr) flags |= decider->flags.bits & TraceFlags::debug_bit;
   }
-  const SamplingRule& rule = current->sampler.rule_for(parent);
+  const SamplingRule& rule = current->sampler.rule_for(decider);
   lineage.sampler_attributes = {};
   Decision decision;
-  if (rule.custom == nullptr && (parent != nullptr || options.links.empty())) [[likely]] {
+  if (rule.custom == nullptr && (decider != nullptr || options.links.empty())) [[likely]] {
     decision = rule.keeps(context.trace_id) ? Decision::record_and_sample : Decision::drop;
   } else {
-    decision = decide_slowly(*current, rule, name, options, parent, context, lineage);
+    decision = decide_slowly(*current, rule, name, options, decider, context, lineage);
   }
   context.span_id = new_span_id(*current, block);
   if (decision == Decision::record_and_sample) flags |= TraceFlags::sampled_bit;

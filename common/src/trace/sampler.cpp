@@ -79,6 +79,7 @@ class ParentBasedSampler final : public BuiltInSampler {
       return options_.root->sample(input);
     }
     if (input.parent->remote) {
+      if (input.parent->flags.deferred()) return options_.root->sample(input);
       return (input.parent->sampled() ? options_.remote_parent_sampled : options_.remote_parent_not_sampled)
           ->sample(input);
     }
@@ -120,7 +121,7 @@ std::string lower(std::string_view text) {
 LinkVerdict judge_links(std::span<const Link> links) noexcept {
   std::size_t creators = 0;
   for (const Link& link : links) {
-    if (!link.context.valid()) continue;
+    if (!link.context.valid() || link.context.flags.deferred()) continue;
     if (link.context.sampled()) return LinkVerdict::keep;
     ++creators;
   }

@@ -314,7 +314,7 @@ TEST(Propagators, UnknownNamesAreIgnoredWithOneWarning) {
       variables.warnings,
       ElementsAre(
           "OTEL_PROPAGATORS names \"xray\", \"ottrace\", which midtrace does not have; ignored. There are "
-          "tracecontext, baggage and none"));
+          "tracecontext, baggage, b3, b3multi, jaeger and none"));
 }
 
 TEST(Propagators, CodeBeatsTheEnvironment) {

@@ -136,4 +136,14 @@ TEST(BaggageThreads, ShareOneValue) {
   EXPECT_EQ(text(baggage), "a=1\n");
 }
 
+TEST(Baggage, KeepsOnlyWhatIsWanted) {
+  const Baggage all = Baggage().with("a", "1", "p").with("b", "2").with("c", "3");
+  EXPECT_EQ(all.only([](std::string_view name) { return name != "b"; }),
+            Baggage().with("a", "1", "p").with("c", "3"));
+  EXPECT_EQ(all.only([](std::string_view) { return true; }), all);
+  EXPECT_TRUE(all.only([](std::string_view) { return false; }).empty());
+  EXPECT_TRUE(Baggage().only([](std::string_view) { return true; }).empty());
+  EXPECT_EQ(all.size(), 3U) << "the value itself never changes";
+}
+
 }  // namespace

@@ -131,9 +131,35 @@ TEST(KafkaFieldBuffer, ASecondValueReplacesTheFirst) {
   EXPECT_FALSE(buffer.contains("c"));
 }
 
+TEST(KafkaFieldBuffer, TellsContextFromBaggageAndKnownNamesFromOthers) {
+  FieldBuffer buffer;
+  buffer.set("baggage", "a=1");
+  EXPECT_FALSE(buffer.has_context());
+  EXPECT_FALSE(buffer.has_others(fields));
+  buffer.set("uberctx-a", "1");
+  EXPECT_FALSE(buffer.has_context());
+  EXPECT_TRUE(buffer.has_others(fields));
+  buffer.set("traceparent", "t");
+  EXPECT_TRUE(buffer.has_context());
+}
+
+TEST(KafkaFieldBuffer, HoldsAHeaderForEveryMemberOfAFullBaggage) {
+  set_propagator(make_propagator("tracecontext,baggage,b3,b3multi,jaeger", [](std::string_view) {}));
+  Context context;
+  context.span = parse_traceparent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+  context.span.trace_state = TraceState::parse("a=1");
+  for (std::size_t i = 0; i < Baggage::max_members; ++i)
+    context.baggage = context.baggage.with("k" + std::to_string(i), "v");
+  FieldBuffer buffer;
+  propagator().inject(context, buffer);
+  set_propagator(nullptr);
+  EXPECT_TRUE(buffer.complete());
+  EXPECT_EQ(buffer.size(), 3 + 1 + 3 + 1 + Baggage::max_members);
+}
+
 TEST(KafkaFieldBuffer, TooManyFieldsAreNotSentInPart) {
   FieldBuffer buffer;
-  for (int i = 0; i < 17; ++i)
+  for (int i = 0; i < 81; ++i)
     buffer.set("field" + std::to_string(i), "v");
   EXPECT_FALSE(buffer.complete());
 }

@@ -35,6 +35,16 @@ TEST(KafkaReceived, AFingerprintTellsContextsApartAndNoneFromAny) {
   EXPECT_NE(fingerprint(context(1)), fingerprint(sibling));
 }
 
+TEST(KafkaReceived, AContextIsToldApartByWhatTheReceiverMadeOfIt) {
+  const auto print = fingerprint(context(1));
+  const auto restarted = fingerprint(context(1), IncomingContext::restart);
+  const auto ignored = fingerprint(context(1), IncomingContext::ignore);
+  EXPECT_NE(print, restarted);
+  EXPECT_NE(print, ignored);
+  EXPECT_NE(restarted, ignored);
+  EXPECT_EQ(fingerprint({}, IncomingContext::ignore), 0U);
+}
+
 TEST(KafkaReceived, AThreadRemembersItsLast256Messages) {
   RecentContexts recent;
   for (std::uint64_t i = 0; i < 300; ++i)
@@ -57,7 +67,7 @@ TEST(KafkaReceived, OfAReusedMessageTheNewestClientCounts) {
 TEST(KafkaReceived, ABatchKnowsAllItsContexts) {
   std::vector<Delivery> deliveries(10000);
   for (std::uint64_t i = 0; i < deliveries.size(); i += 2)
-    deliveries[i].creation.span = context(i);
+    deliveries[i].print = fingerprint(context(i));
   const auto contexts = ReceivedContexts::make(deliveries);
   ASSERT_NE(contexts, nullptr);
   for (std::uint64_t i = 0; i < deliveries.size(); ++i) {

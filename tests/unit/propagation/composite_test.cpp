@@ -53,6 +53,8 @@ TEST(CompositePropagator, OfNothingDoesNothing) {
   EXPECT_EQ(fields(nothing), "");
 }
 
+#define B3_FIELDS "b3 x-b3-traceid x-b3-spanid x-b3-parentspanid x-b3-sampled x-b3-flags "
+
 struct Choice {
   const char* names;
   const char* fields;
@@ -69,10 +71,16 @@ TEST(MakePropagator, FollowsTheRulesOfOtelPropagators) {
       {"none", "", ""},
       {"NONE", "", ""},
       {"none,baggage", "baggage ", "none;"},
-      {"b3,tracecontext", "traceparent tracestate ", "b3;"},
-      {"b3multi,jaeger,xray,ottrace,baggage", "baggage ", "b3multi;jaeger;xray;ottrace;"},
+      {"b3,tracecontext", B3_FIELDS "traceparent tracestate ", ""},
+      {"b3multi", B3_FIELDS, ""},
+      {"b3,B3Multi,b3", B3_FIELDS, ""},
+      {"Jaeger,b3", "uber-trace-id " B3_FIELDS, ""},
+      {"tracecontext,baggage,b3,b3multi,jaeger", "traceparent tracestate baggage " B3_FIELDS "uber-trace-id ",
+       ""},
+      {"xray,ottrace,baggage", "baggage ", "xray;ottrace;"},
       {"tracecontxt", "traceparent tracestate baggage ", "tracecontxt;"},
-      {"none,b3", "", "b3;"},
+      {"none,xray", "", "xray;"},
+      {"b3,none", B3_FIELDS, "none;"},
       {"", "traceparent tracestate baggage ", ""},
       {" , ", "traceparent tracestate baggage ", ""},
   };

@@ -1,4 +1,5 @@
-// A carrier of the kind that message headers are: an ordered list in which a name may repeat.
+// A carrier of the kind that message headers are, or like HTTP's fields: an ordered list in which a name may
+// repeat.
 #pragma once
 
 #include <algorithm>
@@ -25,14 +26,16 @@ class ListCarrier final : public midtrace::CarrierReader, public midtrace::Carri
   void get_all(std::string_view name,
                midtrace::FunctionRef<bool(std::string_view)> visit) const noexcept override {
     for (const auto& field : fields_)
-      if (field.first == name && !visit(field.second)) return;
+      if (is_named(field, name) && !visit(field.second)) return;
   }
   void for_each(
       midtrace::FunctionRef<bool(std::string_view, std::string_view)> visit) const noexcept override {
     for (const auto& field : fields_)
       if (!visit(field.first, field.second)) return;
   }
-  bool restarts_on_duplicate() const noexcept override { return like_http_; }
+  midtrace::CarrierKind kind() const noexcept override {
+    return like_http_ ? midtrace::CarrierKind::http : midtrace::CarrierKind::text_map;
+  }
   void set(std::string_view name, std::string_view value) noexcept override {
     std::erase_if(fields_, [name](const Field& field) { return field.first == name; });
     fields_.emplace_back(name, value);
@@ -48,6 +51,14 @@ class ListCarrier final : public midtrace::CarrierReader, public midtrace::Carri
   }
 
  private:
+  // On HTTP in any case.
+  bool is_named(const Field& field, std::string_view name) const noexcept {
+    const auto same = [this](char a, char b) {
+      return a == b || (like_http_ && a >= 'A' && a <= 'Z' && a - 'A' + 'a' == b);
+    };
+    return std::equal(field.first.begin(), field.first.end(), name.begin(), name.end(), same);
+  }
+
   std::vector<Field> fields_;
   bool like_http_ = false;
 };

@@ -128,6 +128,16 @@ TEST(ParentBasedSampler, asks_the_delegate_of_each_kind_of_parent) {
   }
 }
 
+TEST(ParentBasedSampler, asks_its_root_when_a_remote_parent_deferred_the_decision) {
+  const auto sampler =
+      parent_based_sampler({.root = always_off_sampler(), .remote_parent_not_sampled = always_on_sampler()});
+  SpanContext parent = parent_context(true, true);
+  parent.flags.bits |= TraceFlags::deferred_bit;
+  EXPECT_EQ(decide(*sampler, {1, 2}, &parent), Decision::drop);
+  parent.remote = false;
+  EXPECT_EQ(decide(*sampler, {1, 2}, &parent), Decision::record_and_sample) << "no local span is deferred";
+}
+
 TEST(ParentBasedSampler, follows_the_links_of_a_root) {
   const Link sampled{parent_context(true, true)};
   const Link unsampled{parent_context(false, true)};

@@ -34,6 +34,7 @@ class Witness final : public Sampler {
     kind = input.kind;
     trace_id = input.trace_id;
     had_parent = input.parent != nullptr;
+    had_decision = had_parent && input.parent->decision_only();
     links = input.links.size();
     attributes = input.attributes.size();
     SamplingResult result;
@@ -51,6 +52,7 @@ class Witness final : public Sampler {
   SpanKind kind = SpanKind::internal;
   TraceId trace_id;
   bool had_parent = false;
+  bool had_decision = false;
   std::size_t links = 0;
   std::size_t attributes = 0;
 
@@ -69,7 +71,7 @@ TEST(Sampling, sets_the_random_flag_on_roots_with_random_ids_and_children_copy_i
   const Context random = remote_parent(TraceFlags::random_bit);
   EXPECT_EQ(tracer().start("b", {.parent = &random}).context().flags.bits,
             TraceFlags::sampled_bit | TraceFlags::random_bit);
-  const Context future = remote_parent(0xFF);
+  const Context future = remote_parent(0x3F);
   EXPECT_EQ(tracer().start("c", {.parent = &future}).context().flags.bits,
             TraceFlags::sampled_bit | TraceFlags::random_bit)
       << "bits that nobody has defined yet are not passed on";
@@ -92,6 +94,73 @@ TEST(Sampling, of_an_unsampled_parent_drops_its_descendants_by_default) {
     EXPECT_FALSE(tracer().start("b").recording());
   }
   EXPECT_EQ(recorder.tree(), "\n");
+}
+
+// A decision that came without ids, as B3's `b3: 0`.
+Context decision(std::uint8_t flags) {
+  Context context = remote_parent(flags);
+  context.span.trace_id = {};
+  context.span.span_id = {};
+  return context;
+}
+
+TEST(Sampling, of_a_root_follows_a_decision_that_came_without_ids) {
+  testing::Recorder recorder({.sampler = parent_based_sampler({.root = trace_id_ratio_sampler(0.5)})});
+  const std::array<Link, 1> links{{{remote_parent(TraceFlags::sampled_bit).span}}};
+  for (int i = 0; i < 10; ++i) {
+    const Context denied = decision(0);
+    Span root = tracer().start("denied", {.parent = &denied, .links = links});
+    EXPECT_FALSE(root.recording()) << "whatever the links say";
+    EXPECT_TRUE(root.context().valid()) << "its ids are its own";
+    EXPECT_FALSE(root.context().remote);
+    const Scope scope = root.activate();
+    EXPECT_FALSE(tracer().start("child of denied").recording());
+    const Context accepted = decision(TraceFlags::sampled_bit);
+    EXPECT_TRUE(tracer().start("accepted", {.parent = &accepted}).recording());
+  }
+  for (const testing::OwnedSpan& span : recorder.spans()) {
+    EXPECT_EQ(span.name, "accepted");
+    EXPECT_FALSE(span.parent_span_id.valid());
+  }
+}
+
+TEST(Sampling, follows_a_decision_without_ids_that_is_current) {
+  testing::Recorder recorder({.sampler = parent_based_sampler({})});
+  const Scope scope(decision(0));
+  EXPECT_FALSE(tracer().start("root").recording());
+}
+
+TEST(Sampling, of_a_span_whose_parent_deferred_the_decision_asks_the_root_sampler) {
+  for (const bool keep : {true, false}) {
+    testing::Recorder recorder(
+        {.sampler = parent_based_sampler({.root = keep ? always_on_sampler() : always_off_sampler()})});
+    for (const bool sampled : {false, true}) {
+      const Context deferred =
+          remote_parent(TraceFlags::deferred_bit | (sampled ? TraceFlags::sampled_bit : 0));
+      Span span = tracer().start("span", {.parent = &deferred});
+      EXPECT_EQ(span.recording(), keep);
+      EXPECT_EQ(span.context().trace_id, deferred.span.trace_id);
+      EXPECT_EQ(span.context().flags.bits, keep ? TraceFlags::sampled_bit : 0) << "the decision is made now";
+      const std::array<Link, 1> links{{{deferred.span}}};
+      EXPECT_EQ(tracer().start("root", {.links = links}).recording(), keep)
+          << "a link like that does not count";
+    }
+  }
+}
+
+TEST(Sampling, hands_a_forced_trace_on_whatever_the_sampler_says) {
+  constexpr std::uint8_t forced = TraceFlags::sampled_bit | TraceFlags::debug_bit;
+  for (const bool keep : {true, false}) {
+    testing::Recorder recorder({.sampler = keep ? parent_based_sampler({}) : always_off_sampler()});
+    for (const Context& around : {remote_parent(forced), decision(forced)}) {
+      Span span = tracer().start("span", {.parent = &around});
+      EXPECT_EQ(span.context().flags.bits, TraceFlags::debug_bit | (keep ? TraceFlags::sampled_bit : 0));
+      const Scope scope = span.activate();
+      EXPECT_TRUE(tracer().start("child").context().flags.debug());
+    }
+    for (const testing::OwnedSpan& span : recorder.spans())
+      EXPECT_EQ(SpanView::otlp_flags(span.context.flags, false), 0x101U) << "exports do not know it";
+  }
 }
 
 TEST(Sampling, with_the_default_sampler_follows_links) {
@@ -142,6 +211,14 @@ TEST(CustomSampler, sees_everything_that_is_known_at_start) {
   Span root = tracer().start("root");
   EXPECT_FALSE(witness->had_parent);
   EXPECT_EQ(witness->trace_id, root.context().trace_id);
+}
+
+TEST(CustomSampler, sees_a_decision_that_came_without_ids) {
+  auto witness = std::make_shared<Witness>(Decision::record_and_sample);
+  testing::Recorder recorder({.sampler = witness});
+  const Context denied = decision(0);
+  EXPECT_TRUE(tracer().start("root", {.parent = &denied}).recording()) << "it decides";
+  EXPECT_TRUE(witness->had_decision);
 }
 
 TEST(CustomSampler, may_add_attributes_and_change_the_tracestate) {

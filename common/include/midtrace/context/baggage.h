@@ -37,6 +37,8 @@ class Baggage {
   std::optional<Member> find(std::string_view name) const noexcept;
   Baggage with(std::string_view name, std::string_view value, std::string_view metadata = {}) const noexcept;
   Baggage without(std::string_view name) const noexcept;
+  // The members that `wanted` accepts by their names. Empty when there is no memory to drop some.
+  Baggage only(FunctionRef<bool(std::string_view name)> wanted) const noexcept;
   void for_each(FunctionRef<void(const Member&)> visit) const;
 
   friend bool operator==(const Baggage& a, const Baggage& b) noexcept;

@@ -48,14 +48,26 @@ struct SpanId {
 
 // Bit 0: sampled. Bit 1: the low 56 bits of the trace id are random (Level 2). Test bits, never compare the
 // byte.
+//
+// The bits outside `wire_bits` stay in this process: traceparent and exports leave them out, and a
+// traceparent cannot set them. They hold what only B3 and Jaeger can say (conventions 7.4, 7.5).
 struct TraceFlags {
   static constexpr std::uint8_t sampled_bit = 0x01;
   static constexpr std::uint8_t random_bit = 0x02;
+  static constexpr std::uint8_t wire_bits = sampled_bit | random_bit;
+  // Somebody forces this trace. Comes with `sampled`; every span of the trace here inherits it, so that it is
+  // sent on.
+  static constexpr std::uint8_t debug_bit = 0x40;
+  // `sampled` is nobody's decision that is to be followed: the sender left it to us, or is not trusted.
+  // Samplers treat a remote parent or a link like that as if it had none. New spans never have it.
+  static constexpr std::uint8_t deferred_bit = 0x80;
 
   std::uint8_t bits = 0;
 
   constexpr bool sampled() const noexcept { return (bits & sampled_bit) != 0; }
   constexpr bool random() const noexcept { return (bits & random_bit) != 0; }
+  constexpr bool debug() const noexcept { return (bits & debug_bit) != 0; }
+  constexpr bool deferred() const noexcept { return (bits & deferred_bit) != 0; }
 
   friend constexpr bool operator==(const TraceFlags&, const TraceFlags&) noexcept = default;
 };

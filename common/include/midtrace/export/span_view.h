@@ -67,7 +67,7 @@ class SpanView {
 
   // OTLP's `flags`: the W3C flags in the low byte, 0x100 "remoteness known", 0x200 "remote".
   static std::uint32_t otlp_flags(TraceFlags flags, bool remote) noexcept {
-    return flags.bits | 0x100U | (remote ? 0x200U : 0U);
+    return (flags.bits & TraceFlags::wire_bits) | 0x100U | (remote ? 0x200U : 0U);
   }
 
  private:

@@ -7,6 +7,7 @@
 // are, the propagator judges. Source: OpenTelemetry Context, TextMap Propagator; conventions 7.6.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -17,6 +18,14 @@
 namespace midtrace {
 inline namespace v1 {
 
+// What a propagator has to know of the wire.
+enum class CarrierKind : std::uint8_t {
+  text_map,  // message headers, application properties: values are any bytes, of repeated fields the last
+             // wins
+  // Names in any case, values in printable ASCII, and a repeated traceparent restarts the trace.
+  http,
+};
+
 class CarrierReader {
  public:
   // Every value of `name`, in wire order; the visitor returns false to stop.
@@ -25,9 +34,7 @@ class CarrierReader {
   // Every field; the visitor returns false to stop.
   virtual void for_each(
       FunctionRef<bool(std::string_view name, std::string_view value)> visit) const noexcept = 0;
-  // True for carriers with HTTP's rule that a repeated traceparent restarts the trace. On all others the last
-  // one that is well formed wins.
-  virtual bool restarts_on_duplicate() const noexcept { return false; }
+  virtual CarrierKind kind() const noexcept { return CarrierKind::text_map; }
 
  protected:
   ~CarrierReader() = default;
@@ -37,6 +44,7 @@ class CarrierWriter {
  public:
   // Replaces every earlier value of `name`.
   virtual void set(std::string_view name, std::string_view value) noexcept = 0;
+  virtual CarrierKind kind() const noexcept { return CarrierKind::text_map; }
 
  protected:
   ~CarrierWriter() = default;
@@ -52,6 +60,7 @@ class MapCarrier final : public CarrierReader, public CarrierWriter {
   void get_all(std::string_view name, FunctionRef<bool(std::string_view)> visit) const noexcept override;
   void for_each(FunctionRef<bool(std::string_view, std::string_view)> visit) const noexcept override;
   void set(std::string_view name, std::string_view value) noexcept override;
+  CarrierKind kind() const noexcept override { return CarrierKind::text_map; }
 
  private:
   Map* map_;

@@ -23,7 +23,8 @@ class Propagator {
   virtual ~Propagator() = default;
   virtual void inject(const Context& context, CarrierWriter& carrier) const noexcept = 0;
   virtual void extract(const CarrierReader& carrier, Context& into) const noexcept = 0;
-  // The field names that inject may set; static storage.
+  // The names that belong to the format, whichever of them one inject sets: a carrier that is used again must
+  // lose them first. Names that depend on the context are not among them (is_baggage_field). Static storage.
   virtual std::span<const std::string_view> fields() const noexcept = 0;
 };
 
@@ -43,7 +44,7 @@ class BaggagePropagator final : public Propagator {
   std::span<const std::string_view> fields() const noexcept override;
 };
 
-// Several propagators in order.
+// Several propagators in order: when several find a context, the last one's is taken.
 class CompositePropagator final : public Propagator {
  public:
   explicit CompositePropagator(std::vector<std::shared_ptr<const Propagator>> parts);
@@ -63,10 +64,16 @@ const Propagator& propagator() noexcept;
 // thread may be using it. Any thread.
 void set_propagator(std::shared_ptr<const Propagator> replacement) noexcept;
 
-// A propagator by the names of OTEL_PROPAGATORS (conventions 8): `tracecontext`, `baggage`, `none`,
-// comma-separated. Unknown names are passed to `unknown` and ignored; duplicates count once.
+// A propagator by the names of OTEL_PROPAGATORS (conventions 8): `tracecontext`, `baggage`, `b3`, `b3multi`,
+// `jaeger`, `none`, comma-separated, in any case, in the order of CompositePropagator. Unknown names are
+// passed to `unknown` and ignored; duplicates count once.
 std::shared_ptr<const Propagator> make_propagator(std::string_view names,
                                                   FunctionRef<void(std::string_view name)> unknown);
+
+// Whether a field holds baggage and so is no part of the trace context: `baggage`, and Jaeger's
+// `uberctx-<name>`.
+inline constexpr std::string_view jaeger_baggage_prefix = "uberctx-";
+bool is_baggage_field(std::string_view name) noexcept;
 
 // W3C traceparent as text, for callers that have no carrier: always 55 characters.
 inline constexpr std::size_t traceparent_length = 55;

@@ -30,6 +30,8 @@ enum class Counter : std::uint8_t {
   extract_malformed_traceparent,
   extract_duplicate_traceparent,
   extract_malformed_tracestate,
+  extract_malformed_b3,
+  extract_malformed_jaeger,
   extract_malformed_baggage,
   baggage_members_dropped,  // over a limit, on inject or extract
   injection_skipped,        // a module sent the message without context, because it did not fit

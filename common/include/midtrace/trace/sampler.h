@@ -28,7 +28,9 @@ struct SamplerNeeds {
 enum class Decision : std::uint8_t { drop, record_only, record_and_sample };
 
 struct SamplingInput {
-  const SpanContext* parent;  // null for a root
+  // Null for a root. Without ids for a root below a decision that came without them
+  // (SpanContext::decision_only).
+  const SpanContext* parent;
   TraceId trace_id;
   std::string_view name;
   SpanKind kind;
@@ -58,6 +60,8 @@ std::shared_ptr<Sampler> always_off_sampler();
 // every trace that a lower one keeps. A ratio outside [0, 1] is clamped. Use it as a root sampler.
 std::shared_ptr<Sampler> trace_id_ratio_sampler(double ratio);
 
+// A remote parent that deferred its decision (TraceFlags::deferred_bit) asks `root`; a link like that does
+// not count.
 struct ParentBasedOptions {
   std::shared_ptr<Sampler> root = {};                       // null: always on
   std::shared_ptr<Sampler> remote_parent_sampled = {};      // null: always on

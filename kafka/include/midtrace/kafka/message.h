@@ -10,6 +10,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <iterator>
 #include <memory>
 #include <utility>
@@ -29,7 +30,8 @@ struct Access;
 // One received message and the context it carried.
 struct Delivery {
   const rd_kafka_message_t* message = nullptr;
-  Context creation;  // its span is invalid when the message carried none
+  Context creation = {};    // its span is invalid when the message carried none
+  std::uint64_t print = 0;  // tells the context in the headers from others, also an ignored one; 0: none
 };
 
 // How the two APIs hand out messages.
@@ -67,7 +69,8 @@ class BasicMessage {
     return message_.release();
   }
 
-  // What the message carried; its span is invalid when there was none, or none that is well formed.
+  // What the message carried, as far as the options let it in; its span is invalid when there was none, or
+  // none that is well formed.
   const Context& creation_context() const noexcept { return delivery_.creation; }
 
  private:

@@ -21,6 +21,7 @@
 #include <string_view>
 #include <vector>
 
+#include <midtrace/propagation/incoming.h>
 #include <midtrace/trace/instrumentation.h>
 #include <midtrace/trace/span.h>
 
@@ -60,6 +61,8 @@ enum class PollSpans : std::uint8_t {
   off,
 };
 
+using midtrace::IncomingContext;
+
 enum class Operation : std::uint8_t { send, poll, process };
 
 // What a hook is told beside the span. The views are valid during the call.
@@ -79,6 +82,11 @@ struct Options {
   Relation relation = Relation::automatic;
   SendEnd end_send_at = SendEnd::delivery;
   ExistingContext existing_context = ExistingContext::automatic;
+  // Of consumers: what becomes of the contexts in received messages. For topics that others may write to.
+  IncomingContext incoming_context = IncomingContext::continue_trace;
+  // Names of the baggage members that may be put into messages and taken from them. Unset: all; empty: none.
+  // Baggage that the application put into headers itself stays.
+  std::optional<std::vector<std::string>> baggage_keys = std::nullopt;
   PollSpans poll_spans = PollSpans::automatic;
   // Also a `poll` span for a consume() or consume_batch() that returned no message.
   bool empty_polls = false;
