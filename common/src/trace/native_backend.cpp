@@ -60,7 +60,16 @@ SpanId new_span_id(const Settings& current, ThreadBlock* block) noexcept {
   return {block != nullptr ? block->random.next_nonzero() : id_without_block()};
 }
 
-// A sampler of the user's, or a root with links.
+// A sampler of the user's that throws: as its parent, and a root is dropped.
+[[gnu::noinline, gnu::cold]] Decision decide_after_failure(const SpanContext* parent) noexcept {
+  count(Counter::hook_failures);
+  report(Severity::error, "sampler.threw",
+         "A sampler threw an exception; the span is sampled if its parent is, and a root is dropped. Catch "
+         "what Sampler::sample() of the application calls.");
+  return parent != nullptr && parent->sampled() ? Decision::record_and_sample : Decision::drop;
+}
+
+// What one comparison does not decide: roots with links, children with a tracestate, samplers of the user's.
 [[gnu::noinline]] Decision decide_slowly(const Settings& current, const SamplingRule& rule,
                                          std::string_view name, const StartOptions& options,
                                          const SpanContext* parent, SpanContext& context,
@@ -71,13 +80,26 @@ SpanId new_span_id(const Settings& current, ThreadBlock* block) noexcept {
     if (verdict == LinkVerdict::keep) return Decision::record_and_sample;
     if (verdict == LinkVerdict::drop) return Decision::drop;
   }
-  if (rule.custom == nullptr)
-    return rule.keeps(context.trace_id) ? Decision::record_and_sample : Decision::drop;
-  SamplingResult result =
-      rule.custom->sample({parent, context.trace_id, name, options.kind, options.links, options.attributes});
-  if (result.trace_state) context.trace_state = *std::move(result.trace_state);
-  lineage.sampler_attributes = result.attributes;
-  return result.decision;
+  Decision decision;
+  if (rule.sampler == nullptr) {
+    decision = rule.keeps(context.trace_id) ? Decision::record_and_sample : Decision::drop;
+  } else {
+    try {
+      SamplingResult result = rule.sampler->sample(
+          {parent, context.trace_id, name, options.kind, options.links, options.attributes});
+      lineage.sampler_attributes = result.attributes;
+      if (result.trace_state) {
+        context.trace_state = *std::move(result.trace_state);
+        return result.decision;
+      }
+      decision = result.decision;
+    } catch (...) {
+      decision = decide_after_failure(parent);
+    }
+  }
+  if (parent != nullptr)
+    context.trace_state = inherited_state(*parent, decision == Decision::record_and_sample);
+  return decision;
 }
 
 }  // namespace
@@ -134,7 +156,6 @@ bool NativeBackend::begin(std::string_view name, const StartOptions& options, Sp
   std::uint8_t flags;
   if (parent != nullptr) {
     context.trace_id = parent->trace_id;
-    context.trace_state = parent->trace_state;
     flags = parent->flags.bits & TraceFlags::random_bit;
   } else {
     context.trace_id = new_trace_id(*current, block);
@@ -143,8 +164,12 @@ bool NativeBackend::begin(std::string_view name, const StartOptions& options, Sp
   const SamplingRule& rule = current->sampler.rule_for(parent);
   lineage.sampler_attributes = {};
   Decision decision;
-  if (rule.custom == nullptr && (parent != nullptr || options.links.empty())) [[likely]] {
+  const bool plain = parent != nullptr ? rule.plain_for_children && parent->trace_state.empty()
+                                       : rule.plain_for_roots && options.links.empty();
+  if (plain) [[likely]] {
     decision = rule.keeps(context.trace_id) ? Decision::record_and_sample : Decision::drop;
+    if (rule.kept_root_states != nullptr && decision != Decision::drop) [[unlikely]]
+      context.trace_state = rule.kept_root_states->for_thread(block);
   } else {
     decision = decide_slowly(*current, rule, name, options, parent, context, lineage);
   }

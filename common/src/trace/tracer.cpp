@@ -33,6 +33,33 @@ namespace {
   return started.recording;
 }
 
+// Keeps the sampler's attributes of a pending span; null when there is no memory (counted).
+[[gnu::noinline]] SpanRecord* hold(std::span<const Attribute> attributes) noexcept {
+  SpanRecord* record = take_record();
+  if (record == nullptr) {
+    count(Counter::dropped_attributes, attributes.size());
+    return nullptr;
+  }
+  record->limits = &pool_limits();
+  begin_record(*record, {});
+  for (const Attribute& attribute : attributes)
+    record_attribute(*record, attribute.key, attribute.value);
+  record->close_attributes();
+  return record;
+}
+
+// Gives them to the span, when that has a record.
+[[gnu::noinline]] void release_held(SpanRecord* held, SpanRecord* into) noexcept {
+  if (into != nullptr) {
+    for (const AttributeStorage* run = &held->attributes; run != nullptr; run = run->next) {
+      for (std::uint32_t i = 0; i < run->size; ++i)
+        record_attribute(*into, AnyKey(run->slots[i].key_view()), run->slots[i].value());
+    }
+    into->totals.dropped_attributes += held->totals.dropped_attributes;
+  }
+  give_back_unsent(held);
+}
+
 std::uint64_t tick_or_now(std::uint64_t tick) noexcept {
   return tick != 0 ? tick : NativeBackend::instance().tick();
 }
@@ -63,6 +90,8 @@ PendingSpan Tracer::start_pending(std::string_view name, const StartOptions& opt
     pending.start_tick_ = tick_or_now(lineage.start_tick);
     pending.backend_ = backend;
     pending.fork_generation_ = fork_generation();
+    if (!lineage.sampler_attributes.empty()) [[unlikely]]
+      pending.sampler_attributes_ = hold(lineage.sampler_attributes);
   }
   return pending;
 }
@@ -75,6 +104,8 @@ Span Tracer::resume(PendingSpan&& pending, std::string_view name,
   if (Backend* backend = std::exchange(pending.backend_, nullptr); backend != nullptr) {
     const Lineage lineage{pending.parent_span_id_, pending.start_tick_, {}, pending.parent_remote_};
     open_record(span, lineage, pending.fork_generation_, name, options, *backend);
+    if (pending.sampler_attributes_ != nullptr) [[unlikely]]
+      release_held(std::exchange(pending.sampler_attributes_, nullptr), span.record_);
   }
   return span;
 }
