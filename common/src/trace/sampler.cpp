@@ -207,15 +207,6 @@ class ParentBasedSampler final : public Sampler {
   ParentBasedOptions options_;
 };
 
-// Not std::tolower, which asks the application's locale.
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return result;
-}
-
 }  // namespace
 
 LinkVerdict judge_links(std::span<const Link> links) noexcept {
@@ -270,39 +261,6 @@ std::shared_ptr<Sampler> probability_sampler(double ratio) {
 
 std::shared_ptr<Sampler> parent_based_sampler(ParentBasedOptions options) {
   return std::make_shared<ParentBasedSampler>(std::move(options));
-}
-
-std::shared_ptr<Sampler> make_sampler(std::string_view name, std::string_view argument, std::string& error) {
-  const std::string known = lower(name);
-  const bool parent_based = known.starts_with("parentbased_");
-  const std::string_view rule = std::string_view(known).substr(parent_based ? sizeof("parentbased_") - 1 : 0);
-  std::shared_ptr<Sampler> sampler;
-  if (rule == "always_on") {
-    sampler = always_on_sampler();
-  } else if (rule == "always_off") {
-    sampler = always_off_sampler();
-  } else if (rule == "traceidratio") {
-    double ratio = 1.0;
-    if (!argument.empty()) {
-      const char* end = argument.data() + argument.size();
-      const auto [stop, failure] = std::from_chars(argument.data(), end, ratio);
-      if (failure != std::errc() || stop != end || !(ratio >= 0.0 && ratio <= 1.0)) {
-        error = "'" + std::string(argument) + "' is not a number from 0 to 1";
-        return nullptr;
-      }
-    }
-    sampler = trace_id_ratio_sampler(ratio);
-  } else {
-    error =
-        "'" + std::string(name) +
-        "' is not one of always_on, always_off, traceidratio, parentbased_always_on, parentbased_always_off, "
-        "parentbased_traceidratio";
-    return nullptr;
-  }
-  if (!parent_based) return sampler;
-  ParentBasedOptions options;
-  options.root = std::move(sampler);
-  return parent_based_sampler(std::move(options));
 }
 
 }  // namespace v1

@@ -310,7 +310,7 @@ TEST(Samplers, say_what_they_need) {
   EXPECT_FALSE(parent_based_sampler({})->needs().attributes);
 }
 
-TEST(MakeSampler, knows_the_names_of_the_specification_in_any_case) {
+TEST(MakeSampler, knows_the_names_of_the_specification_and_ours_in_any_case) {
   const auto described = [](std::string_view name, std::string_view argument = {}) {
     std::string error;
     const auto sampler = make_sampler(name, argument, error);
@@ -331,11 +331,16 @@ TEST(MakeSampler, knows_the_names_of_the_specification_in_any_case) {
   EXPECT_EQ(described("parentbased_always_on"), parent_based("AlwaysOnSampler"));
   EXPECT_EQ(described("parentbased_always_off"), parent_based("AlwaysOffSampler"));
   EXPECT_EQ(described("ParentBased_TraceIdRatio", "0.5"), parent_based("TraceIdRatioBased{0.500000}"));
+  EXPECT_EQ(described("probability", "0.25"), "ProbabilitySampler{0.250000}");
+  EXPECT_EQ(described("parentbased_probability"), parent_based("ProbabilitySampler{1.000000}"));
+  EXPECT_EQ(described("Rate_Limiting", "20"), "RateLimitingSampler{20.000000,burst=20}");
+  EXPECT_EQ(described("parentbased_rate_limiting"),
+            parent_based("RateLimitingSampler{100.000000,burst=100}"));
 }
 
 TEST(MakeSampler, explains_what_it_does_not_know) {
   for (const char* name : {"", "sometimes", "always_on ", "parentbased_", "parentbased_parentbased_always_on",
-                           "jaeger_remote", "xray"}) {
+                           "jaeger_remote", "parentbased_jaeger_remote", "xray", "parentbased_xray"}) {
     std::string error;
     EXPECT_EQ(make_sampler(name, "", error), nullptr) << name;
     EXPECT_NE(error.find(std::string("'") + name + "'"), std::string::npos) << error;
@@ -346,6 +351,14 @@ TEST(MakeSampler, explains_what_it_does_not_know) {
     std::string error;
     EXPECT_EQ(make_sampler("traceidratio", argument, error), nullptr) << argument;
     EXPECT_NE(error.find(std::string("'") + argument + "'"), std::string::npos) << error;
+    error.clear();
+    EXPECT_EQ(make_sampler("parentbased_probability", argument, error), nullptr) << argument;
+    EXPECT_NE(error.find(std::string("'") + argument + "'"), std::string::npos) << error;
+  }
+  for (const char* argument : {"-1", "1e10", "many", "nan", "inf"}) {
+    std::string error;
+    EXPECT_EQ(make_sampler("rate_limiting", argument, error), nullptr) << argument;
+    EXPECT_NE(error.find("traces per second"), std::string::npos) << error;
   }
 }
 

@@ -91,8 +91,10 @@ struct ParentBasedOptions {
 };
 std::shared_ptr<Sampler> parent_based_sampler(ParentBasedOptions options);
 
-// By the names of OTEL_TRACES_SAMPLER (conventions 8). `argument` is OTEL_TRACES_SAMPLER_ARG. Null for an
-// unknown name or a bad argument, with the reason in `error`.
+// By the names of OTEL_TRACES_SAMPLER (conventions 8): always_on, always_off, traceidratio, and our own
+// probability and rate_limiting; each also with parentbased_ before it, which makes it the root of a
+// parent-based sampler. `argument` is OTEL_TRACES_SAMPLER_ARG: a ratio from 0 to 1 (empty: 1), or the traces
+// per second (empty: 100). Null for an unknown name or a bad argument, with the reason in `error`.
 std::shared_ptr<Sampler> make_sampler(std::string_view name, std::string_view argument, std::string& error);
 
 }  // namespace v1
