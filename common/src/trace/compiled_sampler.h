@@ -66,8 +66,8 @@ enum class LinkVerdict : std::uint8_t { keep, drop, ask };
 LinkVerdict judge_links(std::span<const Link> links) noexcept;
 
 // The tracestate of a child of which the sampler did not choose another: without an `ot=th:..` that is not
-// true.
-TraceState inherited_state(const SpanContext& parent, bool sampled) noexcept;
+// true. `continues_sampling`: the span is sampled because its parent is.
+TraceState inherited_state(const SpanContext& parent, bool continues_sampling) noexcept;
 
 }  // namespace v1
 }  // namespace midtrace

@@ -97,8 +97,11 @@ SpanId new_span_id(const Settings& current, ThreadBlock* block) noexcept {
       decision = decide_after_failure(parent);
     }
   }
-  if (parent != nullptr)
-    context.trace_state = inherited_state(*parent, decision == Decision::record_and_sample);
+  if (parent != nullptr) {
+    // Always-on by itself does not continue the parent's decision.
+    const bool continues = sampler.parent_based || rule.sampler != nullptr;
+    context.trace_state = inherited_state(*parent, continues && decision == Decision::record_and_sample);
+  }
   return decision;
 }
 

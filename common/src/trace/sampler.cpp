@@ -219,12 +219,12 @@ LinkVerdict judge_links(std::span<const Link> links) noexcept {
   return creators == 1 ? LinkVerdict::drop : LinkVerdict::ask;
 }
 
-TraceState inherited_state(const SpanContext& parent, bool sampled) noexcept {
+TraceState inherited_state(const SpanContext& parent, bool continues_sampling) noexcept {
   // A local parent's threshold was settled when it started.
-  if (parent.trace_state.empty() || (sampled && !parent.remote && parent.sampled()))
+  if (parent.trace_state.empty() || (continues_sampling && !parent.remote && parent.sampled()))
     return parent.trace_state;
   const OtMember member = OtMember::of(parent.trace_state);
-  const bool true_still = sampled && parent.sampled() && member.threshold &&
+  const bool true_still = continues_sampling && parent.sampled() && member.threshold &&
                           member.randomness_for(parent.trace_id) >= *member.threshold;
   return true_still || !member.has_threshold_text ? parent.trace_state
                                                   : with_threshold(parent.trace_state, std::nullopt);

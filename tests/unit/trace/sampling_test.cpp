@@ -379,6 +379,13 @@ TEST(ProbabilitySampling, is_no_longer_said_where_a_delegate_drops_or_only_recor
   }
 }
 
+TEST(ProbabilitySampling, is_not_inherited_by_what_always_on_keeps_by_itself) {
+  testing::Recorder recorder({.sampler = always_on_sampler()});
+  Context parent = remote_parent(1);
+  parent.span.trace_state = TraceState::parse("ot=th:0,a=b");
+  EXPECT_EQ(tracer().start("child", {.parent = &parent}).context().trace_state.header(), "a=b");
+}
+
 TEST(ProbabilitySampling, of_a_root_with_links_follows_them_without_a_threshold) {
   const std::array<Link, 2> links{{{remote_parent(1).span}, {remote_parent(0).span}}};
   const std::array<Link, 2> unsampled{{{remote_parent(0).span}, {remote_parent(0).span}}};
