@@ -84,9 +84,14 @@ SpanId new_span_id(const Settings& current, ThreadBlock* block) noexcept {
   if (rule.sampler == nullptr) {
     decision = rule.keeps(context.trace_id) ? Decision::record_and_sample : Decision::drop;
   } else {
+    std::span<const Attribute> attributes = options.attributes;
+    if (rule.needs.attributes && options.lazy_attributes) {
+      attributes = lineage.lazy_attributes = make_lazy_attributes(options);
+      lineage.has_lazy_attributes = true;
+    }
     try {
-      SamplingResult result = rule.sampler->sample(
-          {parent, context.trace_id, name, options.kind, options.links, options.attributes});
+      SamplingResult result =
+          rule.sampler->sample({parent, context.trace_id, name, options.kind, options.links, attributes});
       lineage.sampler_attributes = result.attributes;
       if (result.trace_state) {
         context.trace_state = *std::move(result.trace_state);
@@ -108,6 +113,18 @@ SpanId new_span_id(const Settings& current, ThreadBlock* block) noexcept {
 }  // namespace
 
 constinit NativeBackendStorage native_backend_storage;
+
+[[gnu::noinline]] std::span<const Attribute> make_lazy_attributes(const StartOptions& options) noexcept {
+  if (!options.lazy_attributes) return {};
+  try {
+    return options.lazy_attributes();
+  } catch (...) {
+    count(Counter::hook_failures);
+    report(Severity::error, "tracer.lazy_attributes",
+           "StartOptions::lazy_attributes threw an exception; the span goes without these attributes.");
+    return {};
+  }
+}
 
 bool NativeBackend::configure(NativeOptions options) {
   // Kept from the beginning: whatever fails later, nothing may point to what is gone.
@@ -190,10 +207,15 @@ bool NativeBackend::begin(std::string_view name, const StartOptions& options, Sp
 Started NativeBackend::start(const StartArguments& arguments) noexcept {
   Started started;
   Lineage lineage{};
-  started.recording = begin(
-      arguments.name,
-      {arguments.kind, arguments.parent, arguments.links, arguments.attributes, arguments.start_tick, false},
-      started.context, lineage);
+  started.recording = begin(arguments.name,
+                            {arguments.kind,
+                             arguments.parent,
+                             arguments.links,
+                             arguments.attributes,
+                             arguments.start_tick,
+                             false,
+                             {}},
+                            started.context, lineage);
   started.parent_span_id = lineage.parent_span_id;
   started.parent_remote = lineage.parent_remote;
   if (started.recording) started.start_tick = lineage.start_tick != 0 ? lineage.start_tick : tick();
@@ -220,6 +242,11 @@ Counters NativeBackend::counters() noexcept {
   Counters result;
   add_thread_counters(result);
   return result;
+}
+
+SamplerNeeds NativeBackend::needs() noexcept {
+  const Settings* current = settings.load(std::memory_order_acquire);
+  return current != nullptr ? current->sampler.needs : SamplerNeeds();
 }
 
 void NativeBackend::use_clock(Clock* clock) noexcept { chosen_clock.store(clock, std::memory_order_release); }

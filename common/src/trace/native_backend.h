@@ -31,7 +31,13 @@ struct Lineage {
   std::uint64_t start_tick;  // 0: not known, the clock is read once there is a record
   std::span<const Attribute> sampler_attributes;
   bool parent_remote;
+  // StartOptions::lazy_attributes, once they were made for the sampler.
+  bool has_lazy_attributes = false;
+  std::span<const Attribute> lazy_attributes = {};
 };
+
+// Calls StartOptions::lazy_attributes, which may throw and may be none.
+std::span<const Attribute> make_lazy_attributes(const StartOptions& options) noexcept;
 
 class NativeBackend final : public Backend {
  public:
@@ -56,6 +62,7 @@ class NativeBackend final : public Backend {
   void discard(SpanRecord* record, std::uint64_t word) noexcept override;
   bool flush(std::chrono::milliseconds timeout) noexcept override;
   Counters counters() noexcept override;
+  SamplerNeeds needs() noexcept override;
 
   // While this copy is attached to another one: that one's clock, which must live for ever.
   void use_clock(Clock* clock) noexcept;

@@ -25,10 +25,18 @@ namespace {
   NativeBackend& native = NativeBackend::instance();
   if (backend == &native) [[likely]]
     return native.begin(name, options, context, lineage);
-  Started started = backend->start({name, options.kind, options.parent, options.links, options.attributes,
+  std::span<const Attribute> attributes = options.attributes;
+  if (options.lazy_attributes && backend->needs().attributes) {
+    attributes = lineage.lazy_attributes = make_lazy_attributes(options);
+    lineage.has_lazy_attributes = true;
+  }
+  Started started = backend->start({name, options.kind, options.parent, options.links, attributes,
                                     options.start_tick, scope, options.module_link_limit});
   context = std::move(started.context);
-  lineage = {started.parent_span_id, started.start_tick, started.attributes, started.parent_remote};
+  lineage.parent_span_id = started.parent_span_id;
+  lineage.start_tick = started.start_tick;
+  lineage.sampler_attributes = started.attributes;
+  lineage.parent_remote = started.parent_remote;
   word = started.word;
   return started.recording;
 }
@@ -136,6 +144,12 @@ void Tracer::open_record(Span& span, const Lineage& lineage, std::uint32_t gener
   begin_record(*record, name);
   for (const Attribute& attribute : options.attributes)
     record_attribute(*record, attribute.key, attribute.value);
+  if (options.lazy_attributes) [[unlikely]] {
+    for (const Attribute& attribute :
+         lineage.has_lazy_attributes ? lineage.lazy_attributes : make_lazy_attributes(options)) {
+      record_attribute(*record, attribute.key, attribute.value);
+    }
+  }
   for (const Attribute& attribute : lineage.sampler_attributes) {
     record_attribute(*record, attribute.key, attribute.value);
   }
@@ -144,6 +158,8 @@ void Tracer::open_record(Span& span, const Lineage& lineage, std::uint32_t gener
   span.record_ = record;
   span.backend_ = &backend;
 }
+
+SamplerNeeds sampler_needs() noexcept { return active_backend().needs(); }
 
 std::uint64_t current_tick() noexcept { return NativeBackend::instance().tick(); }
 std::int64_t tick_to_unix_nanos(std::uint64_t tick) noexcept {

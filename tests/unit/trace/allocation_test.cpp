@@ -7,6 +7,8 @@
 
 #include <midtrace/propagation/propagator.h>
 #include <midtrace/setup.h>
+#include <midtrace/trace/rate_limiting_sampler.h>
+#include <midtrace/trace/rule_based_sampler.h>
 #include <midtrace/trace/tracer.h>
 
 #include "support/allocations.h"
@@ -104,6 +106,25 @@ TEST(Allocations, of_an_unsampled_child_are_none_whatever_its_parent_hands_down)
   for (int i = 0; i < 1000; ++i)
     child();
   EXPECT_EQ(allocations_of_this_thread() - before, 0U);
+}
+
+TEST(Allocations, of_a_rule_or_a_rate_that_drops_are_none) {
+  RuleBasedOptions options;
+  options.rules = {{.name = "send *", .attributes = {{"user.id", "x"}}, .action = always_off_sampler()}};
+  const std::shared_ptr<Sampler> samplers[] = {rule_based_sampler(std::move(options)),
+                                               rate_limiting_sampler({.traces_per_second = 0})};
+  for (const std::shared_ptr<Sampler>& sampler : samplers) {
+    const Traced traced(sampler);
+    const std::array<Attribute, 2> attributes{{{"other", 1}, {"user.id", "x"}}};
+    const auto drop = [&attributes] {
+      EXPECT_FALSE(tracer().start("send orders", {.attributes = attributes}).recording());
+    };
+    drop();
+    const std::uint64_t before = allocations_of_this_thread();
+    for (int i = 0; i < 1000; ++i)
+      drop();
+    EXPECT_EQ(allocations_of_this_thread() - before, 0U) << sampler->description();
+  }
 }
 
 TEST(Allocations, without_set_up_are_none) {

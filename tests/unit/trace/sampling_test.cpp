@@ -8,6 +8,9 @@
 
 #include <midtrace/propagation/propagator.h>
 #include <midtrace/testing/testing.h>
+#include <midtrace/trace/backend.h>
+#include <midtrace/trace/rate_limiting_sampler.h>
+#include <midtrace/trace/rule_based_sampler.h>
 #include <midtrace/trace/tracer.h>
 
 namespace midtrace {
@@ -298,6 +301,156 @@ TEST(CustomSampler, works_as_a_delegate_of_the_parent_based_one) {
   tracer().start("child").end();
   EXPECT_EQ(witness->calls, 1);
   EXPECT_TRUE(witness->had_parent);
+}
+
+// --- what a sampler needs, and what is made for it
+
+// Attributes that are costly to make: counts how often that happened.
+struct Costly {
+  std::span<const Attribute> operator()() {
+    ++made;
+    text = "made " + std::to_string(made);
+    attributes = {{{"costly", text}}};
+    return attributes;
+  }
+  int made = 0;
+  std::string text;
+  std::array<Attribute, 1> attributes{{{"costly", ""}}};
+};
+
+// Looks only at attributes, and says so or does not.
+class Reader final : public Sampler {
+ public:
+  explicit Reader(bool says_so) : says_so_(says_so) {}
+  SamplerNeeds needs() const noexcept override { return {.attributes = says_so_}; }
+  SamplingResult sample(const SamplingInput& input) override {
+    seen.clear();
+    for (const Attribute& attribute : input.attributes)
+      seen.emplace_back(attribute.key.name());
+    return {decision};
+  }
+  std::string description() const override { return "Reader"; }
+
+  std::vector<std::string> seen;
+  Decision decision = Decision::drop;
+
+ private:
+  bool says_so_;
+};
+
+TEST(LazyAttributes, are_not_made_for_a_span_that_a_sampler_without_needs_drops) {
+  const std::shared_ptr<Sampler> samplers[] = {
+      always_off_sampler(),
+      trace_id_ratio_sampler(0.0),
+      probability_sampler(0.0),
+      rate_limiting_sampler({.traces_per_second = 0}),
+      parent_based_sampler({.root = always_off_sampler()}),
+      rule_based_sampler({.rules = {{.name = "drop*", .action = always_off_sampler()}}}),
+      std::make_shared<Reader>(false),
+  };
+  for (const std::shared_ptr<Sampler>& sampler : samplers) {
+    testing::Recorder recorder({.sampler = sampler});
+    EXPECT_FALSE(sampler_needs().attributes);
+    Costly costly;
+    const std::array<Link, 2> links{{{remote_parent(0).span}, {remote_parent(0).span}}};
+    EXPECT_FALSE(tracer().start("dropped", {.lazy_attributes = costly}).recording());
+    EXPECT_FALSE(tracer().start("dropped", {.links = links, .lazy_attributes = costly}).recording());
+    EXPECT_FALSE(tracer().start_pending("dropped", {.lazy_attributes = costly}).recording());
+    EXPECT_EQ(costly.made, 0) << sampler->description();
+  }
+}
+
+TEST(LazyAttributes, are_made_once_for_a_span_that_records) {
+  testing::Recorder recorder;
+  Costly costly;
+  const std::array<Attribute, 1> plain{{{"plain", 1}}};
+  tracer().start("eager", {.attributes = plain, .lazy_attributes = costly}).end();
+  EXPECT_EQ(costly.made, 1);
+  PendingSpan pending = tracer().start_pending("pending", {.lazy_attributes = costly});
+  EXPECT_EQ(costly.made, 1) << "nobody needs them yet";
+  tracer().resume(std::move(pending), "pending", {.lazy_attributes = costly}).end();
+  EXPECT_EQ(costly.made, 2);
+  EXPECT_EQ(recorder.tree(), R"(
+eager INTERNAL
+  costly = made 1
+  plain = 1
+pending INTERNAL
+  costly = made 2
+)");
+}
+
+TEST(LazyAttributes, are_made_once_for_a_sampler_that_needs_them_and_used_again) {
+  const auto reader = std::make_shared<Reader>(true);
+  testing::Recorder recorder({.sampler = parent_based_sampler({.root = reader})});
+  EXPECT_TRUE(sampler_needs().attributes);
+  Costly costly;
+  tracer().start("dropped", {.lazy_attributes = costly}).end();
+  EXPECT_EQ(costly.made, 1);
+  EXPECT_EQ(reader->seen, std::vector<std::string>{"costly"});
+  reader->decision = Decision::record_and_sample;
+  Span span = tracer().start("kept", {.lazy_attributes = costly});
+  EXPECT_EQ(costly.made, 2);
+  const Context unsampled = remote_parent(0);
+  tracer().start("its delegate needs nothing", {.parent = &unsampled, .lazy_attributes = costly}).end();
+  EXPECT_EQ(costly.made, 2);
+  span.end();
+  EXPECT_EQ(recorder.tree(), R"(
+kept INTERNAL
+  costly = made 2
+)");
+}
+
+TEST(LazyAttributes, that_throw_are_counted_and_the_span_goes_on) {
+  for (const bool for_the_sampler : {false, true}) {
+    const auto reader = std::make_shared<Reader>(for_the_sampler);
+    reader->decision = Decision::record_and_sample;
+    testing::Recorder recorder({.sampler = reader});
+    int calls = 0;
+    tracer()
+        .start("goes on", {.lazy_attributes = [&calls]() -> std::span<const Attribute> {
+                 ++calls;
+                 throw std::string("no");
+               }})
+        .end();
+    EXPECT_EQ(calls, 1);
+    EXPECT_EQ(recorder.counters()[Counter::hook_failures], 1U);
+    EXPECT_EQ(recorder.tree(), R"(
+goes on INTERNAL
+)");
+  }
+}
+
+TEST(SamplerNeeds, are_those_of_the_sampler_in_use_and_nothing_without_set_up) {
+  EXPECT_FALSE(sampler_needs().name || sampler_needs().links || sampler_needs().attributes);
+  testing::Recorder recorder({.sampler = parent_based_sampler({})});
+  EXPECT_TRUE(sampler_needs().links);
+  EXPECT_FALSE(sampler_needs().name || sampler_needs().attributes);
+}
+
+TEST(SamplerNeeds, of_a_backend_that_does_not_know_are_everything) {
+  class Other final : public Backend {
+   public:
+    Context ambient() noexcept override { return {}; }
+    Started start(const StartArguments& arguments) noexcept override {
+      attributes = arguments.attributes.size();
+      return {};
+    }
+    ActivationToken activate(const Context&, std::uint64_t, SpanRecord*) noexcept override { return {}; }
+    void deactivate(const ActivationToken&) noexcept override {}
+    void finish(SpanRecord*, std::uint64_t) noexcept override {}
+    void discard(SpanRecord*, std::uint64_t) noexcept override {}
+    bool flush(std::chrono::milliseconds) noexcept override { return true; }
+    Counters counters() noexcept override { return {}; }
+    std::size_t attributes = 0;
+  };
+  static Other other;
+  set_backend(&other);
+  EXPECT_TRUE(sampler_needs().name && sampler_needs().links && sampler_needs().attributes);
+  Costly costly;
+  EXPECT_FALSE(tracer().start("elsewhere", {.lazy_attributes = costly}).recording());
+  set_backend(nullptr);
+  EXPECT_EQ(costly.made, 1);
+  EXPECT_EQ(other.attributes, 1U);
 }
 
 // --- consistent probability sampling

@@ -25,16 +25,6 @@
 namespace midtrace {
 inline namespace v1 {
 
-struct SamplerNeeds {
-  bool name = false;
-  bool links = false;
-  bool attributes = false;
-
-  friend constexpr SamplerNeeds operator|(SamplerNeeds a, SamplerNeeds b) noexcept {
-    return {a.name || b.name, a.links || b.links, a.attributes || b.attributes};
-  }
-};
-
 // drop: neither recorded nor sampled. record_only: the span takes attributes, but is not exported, and its
 // sampled flag is off on the wire.
 enum class Decision : std::uint8_t { drop, record_only, record_and_sample };
