@@ -6,6 +6,7 @@
 
 #include <midtrace/export/exporters.h>
 
+#include "../trace/named_samplers.h"
 #include "detectors.h"
 #include "resource.h"
 #include "stderr_logger.h"
@@ -23,32 +24,32 @@ constexpr std::uint32_t largest_queue = 1U << 20U;
 // Far enough to be no limit, near enough to be added to any time.
 constexpr milliseconds no_limit = std::chrono::hours(24 * 365);
 
-std::shared_ptr<Sampler> default_sampler() { return parent_based_sampler({}); }
-
 std::shared_ptr<Sampler> sampler_from(const Environment& environment) {
   constexpr const char* variable = "OTEL_TRACES_SAMPLER";
   constexpr const char* argument_variable = "OTEL_TRACES_SAMPLER_ARG";
   const std::optional<std::string> name = environment.word(variable);
-  if (!name) return default_sampler();
-  const std::string argument = environment.text(argument_variable).value_or(std::string());
-  std::string error;
-  if (std::shared_ptr<Sampler> sampler = make_sampler(*name, argument, error)) return sampler;
-  if (!argument.empty()) {
-    std::string still_wrong;
-    if (std::shared_ptr<Sampler> sampler = make_sampler(*name, {}, still_wrong)) {
-      environment.warn(argument_variable, std::string(argument_variable) + " is " + quoted(argument) +
-                                              ", which " + variable + "=" + *name + " cannot use; using " +
-                                              sampler->description() + ". Write a number from 0 to 1");
-      return sampler;
-    }
+  if (!name) return parent_based_sampler({});
+  const SamplerChoice choice = find_sampler(*name);
+  if (choice.sampler == nullptr) {
+    environment.warn(variable,
+                     std::string(variable) + " is " + quoted(*name) +
+                         ", which is no sampler of midtrace; using parentbased_always_on. There are " +
+                         sampler_names());
+    return parent_based_sampler({});
   }
-  std::shared_ptr<Sampler> sampler = default_sampler();
-  environment.warn(
-      variable, std::string(variable) + " is " + quoted(*name) +
-                    ", which is no sampler of midtrace; using "
-                    "parentbased_always_on. There are always_on, always_off, traceidratio and each of them "
-                    "after parentbased_");
-  return sampler;
+  const NamedSampler& sampler = *choice.sampler;
+  if (sampler.argument.empty()) return make_sampler(choice, 0);
+  const std::optional<std::string> argument = environment.text(argument_variable);
+  const std::optional<double> number = argument ? read_argument(sampler, *argument) : std::nullopt;
+  if (!number) {
+    // Whoever chose this sampler wanted less than the default lets through: silence would hide that.
+    environment.warn(argument_variable, std::string(argument_variable) +
+                                            (argument ? " is " + quoted(*argument) : " is not set") +
+                                            ", but " + variable + "=" + *name + " takes " +
+                                            std::string(sampler.argument) + "; using " +
+                                            std::to_string(static_cast<int>(sampler.when_unset)));
+  }
+  return make_sampler(choice, number.value_or(sampler.when_unset));
 }
 
 std::shared_ptr<const Propagator> propagator_from(const Environment& environment) {
@@ -61,9 +62,9 @@ std::shared_ptr<const Propagator> propagator_from(const Environment& environment
   };
   std::shared_ptr<const Propagator> propagator = make_propagator(names, note);
   if (!unknown.empty()) {
-    environment.warn(variable,
-                     std::string(variable) + " names " + unknown +
-                         ", which midtrace does not have; ignored. There are tracecontext, baggage, b3, b3multi, jaeger and none");
+    environment.warn(variable, std::string(variable) + " names " + unknown +
+                                   ", which midtrace does not have; ignored. There are tracecontext, "
+                                   "baggage, b3, b3multi, jaeger and none");
   }
   return propagator;
 }

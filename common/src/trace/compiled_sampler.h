@@ -1,9 +1,11 @@
 // CompiledSampler: the built-in samplers as plain numbers, so that the native backend decides without a
 // virtual call.
 //
-// A sampler that is not built in stays behind its interface. Immutable once compiled; any thread.
+// Whatever is not that simple stays behind the Sampler interface: samplers of the user's, and the ratio and
+// probability samplers where a span has a parent. Immutable once compiled; any thread.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 
@@ -12,14 +14,31 @@
 namespace midtrace {
 inline namespace v1 {
 
-// One rule: keep the trace ids of which the low 63 bits are below a bound, or ask a sampler of the user's.
+// The tracestate of every root that a probability sampler keeps, several times, so that threads that count
+// references to it share few cache lines.
+struct PreparedStates {
+  std::array<TraceState, 16> states;
+
+  const TraceState& for_thread(const void* block) const noexcept {
+    const auto address = static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(block));
+    return states[(address * 0x9E3779B97F4A7C15U) >> 60U];
+  }
+};
+
+// One rule: keep the trace ids of which some bits are below a bound, or ask a sampler.
 struct SamplingRule {
   static constexpr std::uint64_t keep_all = 1ULL << 63U;
 
   std::uint64_t bound = keep_all;
-  std::shared_ptr<Sampler> custom;
+  std::uint64_t flip = 0;          // all ones: ids above a bound are kept instead
+  unsigned shift = 0;              // how many high bits of the id's low half do not count
+  bool plain_for_roots = true;     // keeps() decides for roots
+  bool plain_for_children = true;  // and for children, whose parent has no tracestate
+  SamplerNeeds needs;
+  const PreparedStates* kept_root_states = nullptr;  // owned by `sampler`
+  std::shared_ptr<Sampler> sampler;                  // what is asked otherwise; null when nothing is
 
-  bool keeps(TraceId id) const noexcept { return (id.low >> 1U) < bound; }
+  bool keeps(TraceId id) const noexcept { return (((id.low ^ flip) << shift) >> 1U) < bound; }
 };
 
 struct CompiledSampler {
@@ -28,6 +47,7 @@ struct CompiledSampler {
   SamplingRule remote_parent_not_sampled;
   SamplingRule local_parent_sampled;
   SamplingRule local_parent_not_sampled;
+  SamplerNeeds needs{.links = true};
   bool parent_based = true;
   bool roots_follow_links = true;
 
@@ -46,6 +66,10 @@ CompiledSampler compile(const std::shared_ptr<Sampler>& sampler);
 // What D27 says about a root with links: keep it, drop it, or ask the root sampler.
 enum class LinkVerdict : std::uint8_t { keep, drop, ask };
 LinkVerdict judge_links(std::span<const Link> links) noexcept;
+
+// The tracestate of a child of which the sampler did not choose another: without an `ot=th:..` that is not
+// true. `continues_sampling`: the span is sampled because its parent is.
+TraceState inherited_state(const SpanContext& parent, bool continues_sampling) noexcept;
 
 }  // namespace v1
 }  // namespace midtrace

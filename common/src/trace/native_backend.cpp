@@ -62,7 +62,16 @@ SpanId new_span_id(const Settings& current, ThreadBlock* block) noexcept {
   return {block != nullptr ? block->random.next_nonzero() : id_without_block()};
 }
 
-// A sampler of the user's, or a root with links.
+// A sampler of the user's that throws: as its parent, and a root is dropped.
+[[gnu::noinline, gnu::cold]] Decision decide_after_failure(const SpanContext* parent) noexcept {
+  count(Counter::hook_failures);
+  report(Severity::error, "sampler.threw",
+         "A sampler threw an exception; the span is sampled if its parent is, and a root is dropped. Catch "
+         "what Sampler::sample() of the application calls.");
+  return parent != nullptr && parent->sampled() ? Decision::record_and_sample : Decision::drop;
+}
+
+// What one comparison does not decide: roots with links, children with a tracestate, samplers of the user's.
 [[gnu::noinline]] Decision decide_slowly(const Settings& current, const SamplingRule& rule,
                                          std::string_view name, const StartOptions& options,
                                          const SpanContext* parent, SpanContext& context,
@@ -73,18 +82,51 @@ SpanId new_span_id(const Settings& current, ThreadBlock* block) noexcept {
     if (verdict == LinkVerdict::keep) return Decision::record_and_sample;
     if (verdict == LinkVerdict::drop) return Decision::drop;
   }
-  if (rule.custom == nullptr)
-    return rule.keeps(context.trace_id) ? Decision::record_and_sample : Decision::drop;
-  SamplingResult result =
-      rule.custom->sample({parent, context.trace_id, name, options.kind, options.links, options.attributes});
-  if (result.trace_state) context.trace_state = *std::move(result.trace_state);
-  lineage.sampler_attributes = result.attributes;
-  return result.decision;
+  Decision decision;
+  if (rule.sampler == nullptr) {
+    decision = rule.keeps(context.trace_id) ? Decision::record_and_sample : Decision::drop;
+  } else {
+    std::span<const Attribute> attributes = options.attributes;
+    if (rule.needs.attributes && options.lazy_attributes) {
+      attributes = lineage.lazy_attributes = make_lazy_attributes(options);
+      lineage.has_lazy_attributes = true;
+    }
+    try {
+      SamplingResult result =
+          rule.sampler->sample({parent, context.trace_id, name, options.kind, options.links, attributes});
+      lineage.sampler_attributes = result.attributes;
+      if (result.trace_state) {
+        context.trace_state = *std::move(result.trace_state);
+        return result.decision;
+      }
+      decision = result.decision;
+    } catch (...) {
+      decision = decide_after_failure(parent);
+    }
+  }
+  if (parent != nullptr) {
+    // Always-on by itself does not continue the parent's decision.
+    const bool continues = sampler.parent_based || rule.sampler != nullptr;
+    context.trace_state = inherited_state(*parent, continues && decision == Decision::record_and_sample);
+  }
+  return decision;
 }
 
 }  // namespace
 
 constinit NativeBackendStorage native_backend_storage;
+
+[[gnu::noinline]] std::span<const Attribute> make_lazy_attributes(const StartOptions& options) noexcept {
+  if (!options.lazy_attributes) return {};
+  try {
+    return options.lazy_attributes();
+  } catch (...) {
+    count(Counter::hook_failures);
+    report(Severity::error, "tracer.lazy_attributes",
+           "StartOptions::lazy_attributes threw an exception; the span goes without these attributes.");
+    return {};
+  }
+}
 
 bool NativeBackend::configure(NativeOptions options) {
   // Kept from the beginning: whatever fails later, nothing may point to what is gone.
@@ -142,7 +184,6 @@ bool NativeBackend::begin(std::string_view name, const StartOptions& options, Sp
   std::uint8_t flags;
   if (parent != nullptr) {
     context.trace_id = parent->trace_id;
-    context.trace_state = parent->trace_state;
     flags = parent->flags.bits & (TraceFlags::random_bit | TraceFlags::debug_bit);
   } else {
     context.trace_id = new_trace_id(*current, block);
@@ -152,8 +193,13 @@ bool NativeBackend::begin(std::string_view name, const StartOptions& options, Sp
   const SamplingRule& rule = current->sampler.rule_for(decider);
   lineage.sampler_attributes = {};
   Decision decision;
-  if (rule.custom == nullptr && (decider != nullptr || options.links.empty())) [[likely]] {
+  const bool plain = parent != nullptr
+                         ? rule.plain_for_children && parent->trace_state.empty()
+                         : rule.plain_for_roots && (decider != nullptr || options.links.empty());
+  if (plain) [[likely]] {
     decision = rule.keeps(context.trace_id) ? Decision::record_and_sample : Decision::drop;
+    if (rule.kept_root_states != nullptr && decision != Decision::drop) [[unlikely]]
+      context.trace_state = rule.kept_root_states->for_thread(block);
   } else {
     decision = decide_slowly(*current, rule, name, options, decider, context, lineage);
   }
@@ -171,10 +217,15 @@ bool NativeBackend::begin(std::string_view name, const StartOptions& options, Sp
 Started NativeBackend::start(const StartArguments& arguments) noexcept {
   Started started;
   Lineage lineage{};
-  started.recording = begin(
-      arguments.name,
-      {arguments.kind, arguments.parent, arguments.links, arguments.attributes, arguments.start_tick, false},
-      started.context, lineage);
+  started.recording = begin(arguments.name,
+                            {arguments.kind,
+                             arguments.parent,
+                             arguments.links,
+                             arguments.attributes,
+                             arguments.start_tick,
+                             false,
+                             {}},
+                            started.context, lineage);
   started.parent_span_id = lineage.parent_span_id;
   started.parent_remote = lineage.parent_remote;
   if (started.recording) started.start_tick = lineage.start_tick != 0 ? lineage.start_tick : tick();
@@ -209,6 +260,11 @@ void NativeBackend::tell_processors(Span& span, const Context* parent) noexcept 
   const Context around = parent != nullptr ? *parent : current_context();
   for (const auto& processor : current->processors)
     guard_processor([&] { processor->on_start(span, around); });
+}
+
+SamplerNeeds NativeBackend::needs() noexcept {
+  const Settings* current = settings.load(std::memory_order_acquire);
+  return current != nullptr ? current->sampler.needs : SamplerNeeds();
 }
 
 void NativeBackend::use_clock(Clock* clock) noexcept { chosen_clock.store(clock, std::memory_order_release); }

@@ -32,7 +32,13 @@ struct Lineage {
   std::uint64_t start_tick;  // 0: not known, the clock is read once there is a record
   std::span<const Attribute> sampler_attributes;
   bool parent_remote;
+  // StartOptions::lazy_attributes, once they were made for the sampler.
+  bool has_lazy_attributes = false;
+  std::span<const Attribute> lazy_attributes = {};
 };
+
+// Calls StartOptions::lazy_attributes, which may throw and may be none.
+std::span<const Attribute> make_lazy_attributes(const StartOptions& options) noexcept;
 
 class NativeBackend final : public Backend {
  public:
@@ -57,6 +63,7 @@ class NativeBackend final : public Backend {
   void discard(SpanRecord* record, std::uint64_t word) noexcept override;
   bool flush(std::chrono::milliseconds timeout) noexcept override;
   Counters counters() noexcept override;
+  SamplerNeeds needs() noexcept override;
 
   bool has_processors() const noexcept { return has_processors_.load(std::memory_order_relaxed); }
   void tell_processors(Span& span, const Context* parent) noexcept;

@@ -100,6 +100,7 @@ PendingSpan& PendingSpan::operator=(PendingSpan&& other) noexcept {
     start_tick_ = other.start_tick_;
     word_ = other.word_;
     backend_ = std::exchange(other.backend_, nullptr);
+    sampler_attributes_ = std::exchange(other.sampler_attributes_, nullptr);
     fork_generation_ = other.fork_generation_;
     parent_remote_ = other.parent_remote_;
   }
@@ -108,7 +109,7 @@ PendingSpan& PendingSpan::operator=(PendingSpan&& other) noexcept {
 
 void PendingSpan::discard() noexcept {
   if (Backend* backend = std::exchange(backend_, nullptr); backend != nullptr)
-    backend->discard(nullptr, word_);
+    backend->discard(std::exchange(sampler_attributes_, nullptr), word_);
 }
 
 void PendingSpan::abandon() noexcept {

@@ -25,12 +25,47 @@ namespace {
   NativeBackend& native = NativeBackend::instance();
   if (backend == &native) [[likely]]
     return native.begin(name, options, context, lineage);
-  Started started = backend->start({name, options.kind, options.parent, options.links, options.attributes,
+  std::span<const Attribute> attributes = options.attributes;
+  if (options.lazy_attributes && backend->needs().attributes) {
+    attributes = lineage.lazy_attributes = make_lazy_attributes(options);
+    lineage.has_lazy_attributes = true;
+  }
+  Started started = backend->start({name, options.kind, options.parent, options.links, attributes,
                                     options.start_tick, scope, options.module_link_limit});
   context = std::move(started.context);
-  lineage = {started.parent_span_id, started.start_tick, started.attributes, started.parent_remote};
+  lineage.parent_span_id = started.parent_span_id;
+  lineage.start_tick = started.start_tick;
+  lineage.sampler_attributes = started.attributes;
+  lineage.parent_remote = started.parent_remote;
   word = started.word;
   return started.recording;
+}
+
+// Keeps the sampler's attributes of a pending span; null when there is no memory (counted).
+[[gnu::noinline]] SpanRecord* hold(std::span<const Attribute> attributes) noexcept {
+  SpanRecord* record = take_record();
+  if (record == nullptr) {
+    count(Counter::dropped_attributes, attributes.size());
+    return nullptr;
+  }
+  record->limits = &pool_limits();
+  begin_record(*record, {});
+  for (const Attribute& attribute : attributes)
+    record_attribute(*record, attribute.key, attribute.value);
+  record->close_attributes();
+  return record;
+}
+
+// Gives them to the span, when that has a record.
+[[gnu::noinline]] void release_held(SpanRecord* held, SpanRecord* into) noexcept {
+  if (into != nullptr) {
+    for (const AttributeStorage* run = &held->attributes; run != nullptr; run = run->next) {
+      for (std::uint32_t i = 0; i < run->size; ++i)
+        record_attribute(*into, AnyKey(run->slots[i].key_view()), run->slots[i].value());
+    }
+    into->totals.dropped_attributes += held->totals.dropped_attributes;
+  }
+  give_back_unsent(held);
 }
 
 std::uint64_t tick_or_now(std::uint64_t tick) noexcept {
@@ -63,6 +98,8 @@ PendingSpan Tracer::start_pending(std::string_view name, const StartOptions& opt
     pending.start_tick_ = tick_or_now(lineage.start_tick);
     pending.backend_ = backend;
     pending.fork_generation_ = fork_generation();
+    if (!lineage.sampler_attributes.empty()) [[unlikely]]
+      pending.sampler_attributes_ = hold(lineage.sampler_attributes);
   }
   return pending;
 }
@@ -75,6 +112,8 @@ Span Tracer::resume(PendingSpan&& pending, std::string_view name,
   if (Backend* backend = std::exchange(pending.backend_, nullptr); backend != nullptr) {
     const Lineage lineage{pending.parent_span_id_, pending.start_tick_, {}, pending.parent_remote_};
     open_record(span, lineage, pending.fork_generation_, name, options, *backend);
+    if (pending.sampler_attributes_ != nullptr) [[unlikely]]
+      release_held(std::exchange(pending.sampler_attributes_, nullptr), span.record_);
   }
   return span;
 }
@@ -105,6 +144,12 @@ void Tracer::open_record(Span& span, const Lineage& lineage, std::uint32_t gener
   begin_record(*record, name);
   for (const Attribute& attribute : options.attributes)
     record_attribute(*record, attribute.key, attribute.value);
+  if (options.lazy_attributes) [[unlikely]] {
+    for (const Attribute& attribute :
+         lineage.has_lazy_attributes ? lineage.lazy_attributes : make_lazy_attributes(options)) {
+      record_attribute(*record, attribute.key, attribute.value);
+    }
+  }
   for (const Attribute& attribute : lineage.sampler_attributes) {
     record_attribute(*record, attribute.key, attribute.value);
   }
@@ -116,6 +161,8 @@ void Tracer::open_record(Span& span, const Lineage& lineage, std::uint32_t gener
   if (native.has_processors() && &backend == &native) [[unlikely]]
     native.tell_processors(span, options.parent);
 }
+
+SamplerNeeds sampler_needs() noexcept { return active_backend().needs(); }
 
 std::uint64_t current_tick() noexcept { return NativeBackend::instance().tick(); }
 std::int64_t tick_to_unix_nanos(std::uint64_t tick) noexcept {

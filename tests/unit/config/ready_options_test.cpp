@@ -15,6 +15,7 @@
 
 #include <midtrace/export/exporters.h>
 #include <midtrace/testing/testing.h>
+#include <midtrace/trace/rate_limiting_sampler.h>
 
 #include "variables.h"
 
@@ -90,41 +91,98 @@ TEST(ReadyOptionsByDefault, AreTheSpecifications) {
 // --- sampler
 // ----------------------------------------------------------------------------------------------------
 
-std::string sampler_of(Variables variables) { return ready(variables).sampler->description(); }
-
-TEST(TracesSampler, IsChosenByNameInAnyCase) {
-  EXPECT_EQ(sampler_of({{"OTEL_TRACES_SAMPLER", "Always_Off"}}),
-            midtrace::always_off_sampler()->description());
-  EXPECT_EQ(sampler_of({{"OTEL_TRACES_SAMPLER", "traceidratio"}, {"OTEL_TRACES_SAMPLER_ARG", "0.25"}}),
-            midtrace::trace_id_ratio_sampler(0.25)->description());
-  EXPECT_EQ(sampler_of({{"OTEL_TRACES_SAMPLER", "traceidratio"}}),
-            midtrace::trace_id_ratio_sampler(1.0)->description());
+std::string parent_based(std::shared_ptr<midtrace::Sampler> root) {
+  return midtrace::parent_based_sampler({.root = std::move(root)})->description();
 }
 
-TEST(TracesSampler, TheArgumentAloneSaysNothing) {
-  Variables variables{{"OTEL_TRACES_SAMPLER_ARG", "nonsense"}};
-  EXPECT_EQ(ready(variables).sampler->description(), midtrace::parent_based_sampler({})->description());
-  EXPECT_THAT(variables.warnings, IsEmpty());
+TEST(TracesSampler, EachNameMeansItsSamplerInAnyCase) {
+  using namespace midtrace;
+  const struct {
+    const char* name;
+    const char* argument;
+    std::string sampler;
+  } rows[] = {
+      {"always_on", "", always_on_sampler()->description()},
+      {"Always_Off", "", always_off_sampler()->description()},
+      {"traceidratio", "0.25", trace_id_ratio_sampler(0.25)->description()},
+      {"TRACEIDRATIO", "1e-4", "TraceIdRatioBased{0.000100}"},
+      {" traceidratio ", " 0 ", "TraceIdRatioBased{0.000000}"},
+      {"parentbased_always_on", "", parent_based(always_on_sampler())},
+      {"parentbased_always_off", "", parent_based(always_off_sampler())},
+      {"parentbased_traceidratio", "1", parent_based(trace_id_ratio_sampler(1))},
+      {"probability", "0.5", probability_sampler(0.5)->description()},
+      {"ParentBased_Probability", "0.5", parent_based(probability_sampler(0.5))},
+      {"rate_limiting", "0.1", "RateLimitingSampler{0.100000,burst=1}"},
+      {"parentbased_rate_limiting", "20", parent_based(rate_limiting_sampler({.traces_per_second = 20}))},
+      // An argument that the sampler does not take is not looked at.
+      {"always_on", "nonsense", always_on_sampler()->description()},
+      {"parentbased_always_on", "2", parent_based(always_on_sampler())},
+      // No name: the argument says nothing.
+      {"", "nonsense", parent_based(always_on_sampler())},
+      {"  ", "2", parent_based(always_on_sampler())},
+  };
+  for (const auto& row : rows) {
+    Variables variables{{"OTEL_TRACES_SAMPLER", row.name}, {"OTEL_TRACES_SAMPLER_ARG", row.argument}};
+    EXPECT_EQ(ready(variables).sampler->description(), row.sampler) << row.name;
+    EXPECT_THAT(variables.warnings, IsEmpty()) << row.name;
+  }
 }
 
-TEST(TracesSampler, ABadArgumentCountsAsUnset) {
-  Variables variables{{"OTEL_TRACES_SAMPLER", "traceidratio"}, {"OTEL_TRACES_SAMPLER_ARG", "1.5"}};
-  const std::string all = midtrace::trace_id_ratio_sampler(1.0)->description();
-  EXPECT_EQ(ready(variables).sampler->description(), all);
-  EXPECT_THAT(
-      variables.warnings,
-      ElementsAre(
-          "OTEL_TRACES_SAMPLER_ARG is \"1.5\", which OTEL_TRACES_SAMPLER=traceidratio cannot use; using " +
-          all + ". Write a number from 0 to 1"));
+TEST(TracesSampler, WithoutAUsableArgumentUsesItsDefaultWithOneWarning) {
+  constexpr const char* ratio = " takes a number from 0 to 1; using 1";
+  constexpr const char* rate = " takes a number of traces per second from 0 to 1000000000; using 100";
+  const struct {
+    const char* name;
+    const char* argument;  // null: not set
+    const char* said;
+    const char* takes;
+    const char* sampler;
+  } rows[] = {
+      {"traceidratio", "1.5", "is \"1.5\"", ratio, "TraceIdRatioBased{1.000000}"},
+      {"traceidratio", "-0.1", "is \"-0.1\"", ratio, "TraceIdRatioBased{1.000000}"},
+      {"traceidratio", "half", "is \"half\"", ratio, "TraceIdRatioBased{1.000000}"},
+      {"traceidratio", "0.5x", "is \"0.5x\"", ratio, "TraceIdRatioBased{1.000000}"},
+      {"traceidratio", "0,5", "is \"0,5\"", ratio, "TraceIdRatioBased{1.000000}"},
+      {"traceidratio", "nan", "is \"nan\"", ratio, "TraceIdRatioBased{1.000000}"},
+      {"traceidratio", "inf", "is \"inf\"", ratio, "TraceIdRatioBased{1.000000}"},
+      {"traceidratio", "1e999", "is \"1e999\"", ratio, "TraceIdRatioBased{1.000000}"},
+      {"traceidratio", "", "is not set", ratio, "TraceIdRatioBased{1.000000}"},
+      {"traceidratio", " ", "is not set", ratio, "TraceIdRatioBased{1.000000}"},
+      {"traceidratio", nullptr, "is not set", ratio, "TraceIdRatioBased{1.000000}"},
+      {"probability", "2", "is \"2\"", ratio, "ProbabilitySampler{1.000000}"},
+      {"probability", nullptr, "is not set", ratio, "ProbabilitySampler{1.000000}"},
+      {"rate_limiting", "-1", "is \"-1\"", rate, "RateLimitingSampler{100.000000,burst=100}"},
+      {"rate_limiting", nullptr, "is not set", rate, "RateLimitingSampler{100.000000,burst=100}"},
+  };
+  for (const auto& row : rows) {
+    for (const std::string prefix : {"", "parentbased_"}) {
+      const std::string name = prefix + row.name;
+      Variables with{{"OTEL_TRACES_SAMPLER", name},
+                     {"OTEL_TRACES_SAMPLER_ARG", row.argument != nullptr ? row.argument : ""}};
+      Variables without{{"OTEL_TRACES_SAMPLER", name}};
+      Variables& variables = row.argument != nullptr ? with : without;
+      EXPECT_THAT(
+          ready(variables).sampler->description(),
+          testing::StartsWith(prefix.empty() ? row.sampler : std::string("ParentBased{root=") + row.sampler));
+      EXPECT_THAT(variables.warnings, ElementsAre("OTEL_TRACES_SAMPLER_ARG " + std::string(row.said) +
+                                                  ", but OTEL_TRACES_SAMPLER=" + name + row.takes));
+    }
+  }
 }
 
-TEST(TracesSampler, AnUnknownNameMeansTheDefaultWithAWarning) {
-  Variables variables{{"OTEL_TRACES_SAMPLER", "jaeger_remote"}, {"OTEL_TRACES_SAMPLER_ARG", "endpoint=x"}};
-  EXPECT_EQ(ready(variables).sampler->description(), midtrace::parent_based_sampler({})->description());
-  ASSERT_EQ(variables.warnings.size(), 1U);
-  EXPECT_THAT(variables.warnings[0],
-              HasSubstr("OTEL_TRACES_SAMPLER is \"jaeger_remote\", which is no sampler of "
-                        "midtrace; using parentbased_always_on."));
+TEST(TracesSampler, AnUnknownNameMeansTheDefaultWithOneWarning) {
+  for (const std::string name : {"jaeger_remote", "parentbased_jaeger_remote", "xray", "ratio",
+                                 "parentbased_", "parentbased_parentbased_always_on"}) {
+    Variables variables{{"OTEL_TRACES_SAMPLER", name}, {"OTEL_TRACES_SAMPLER_ARG", "endpoint=x"}};
+    EXPECT_EQ(ready(variables).sampler->description(), midtrace::parent_based_sampler({})->description());
+    EXPECT_THAT(
+        variables.warnings,
+        ElementsAre("OTEL_TRACES_SAMPLER is \"" + name +
+                    "\", which is no sampler of midtrace; using parentbased_always_on. There are always_on, "
+                    "always_off, traceidratio, probability, rate_limiting, parentbased_always_on, "
+                    "parentbased_always_off, parentbased_traceidratio, parentbased_probability, "
+                    "parentbased_rate_limiting"));
+  }
 }
 
 TEST(TracesSampler, CodeBeatsTheEnvironment) {

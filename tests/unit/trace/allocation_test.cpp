@@ -7,6 +7,8 @@
 
 #include <midtrace/propagation/propagator.h>
 #include <midtrace/setup.h>
+#include <midtrace/trace/rate_limiting_sampler.h>
+#include <midtrace/trace/rule_based_sampler.h>
 #include <midtrace/trace/tracer.h>
 
 #include "support/allocations.h"
@@ -73,6 +75,56 @@ TEST(Allocations, of_an_unsampled_span_are_none) {
   for (int i = 0; i < 1000; ++i)
     make_span(tracer(), topic);
   EXPECT_EQ(allocations_of_this_thread() - before, 0U);
+}
+
+TEST(Allocations, of_what_a_probability_sampler_decides_are_none) {
+  for (const double ratio : {0.0, 1.0}) {
+    Traced traced(parent_based_sampler({.root = probability_sampler(ratio)}));
+    for (int i = 0; i < 3; ++i) {
+      make_span(tracer(), "topic");
+      EXPECT_TRUE(traced.telemetry.flush());
+    }
+    const std::uint64_t before = allocations_of_this_thread();
+    make_span(tracer(), "topic");
+    EXPECT_EQ(allocations_of_this_thread() - before, 0U) << ratio;
+  }
+}
+
+TEST(Allocations, of_an_unsampled_child_are_none_whatever_its_parent_hands_down) {
+  const Traced traced(parent_based_sampler({.root = probability_sampler(0.5)}));
+  Context parent;
+  parent.span.trace_id = {1, 2};
+  parent.span.span_id = {3};
+  parent.span.remote = true;
+  parent.span.trace_state = TraceState::parse("a=b,ot=rv:00000000000001;x:1");
+  const auto child = [&parent] {
+    Span span = tracer().start("child", {.parent = &parent});
+    EXPECT_FALSE(span.recording());
+  };
+  child();
+  const std::uint64_t before = allocations_of_this_thread();
+  for (int i = 0; i < 1000; ++i)
+    child();
+  EXPECT_EQ(allocations_of_this_thread() - before, 0U);
+}
+
+TEST(Allocations, of_a_rule_or_a_rate_that_drops_are_none) {
+  RuleBasedOptions options;
+  options.rules = {{.name = "send *", .attributes = {{"user.id", "x"}}, .action = always_off_sampler()}};
+  const std::shared_ptr<Sampler> samplers[] = {rule_based_sampler(std::move(options)),
+                                               rate_limiting_sampler({.traces_per_second = 0})};
+  for (const std::shared_ptr<Sampler>& sampler : samplers) {
+    const Traced traced(sampler);
+    const std::array<Attribute, 2> attributes{{{"other", 1}, {"user.id", "x"}}};
+    const auto drop = [&attributes] {
+      EXPECT_FALSE(tracer().start("send orders", {.attributes = attributes}).recording());
+    };
+    drop();
+    const std::uint64_t before = allocations_of_this_thread();
+    for (int i = 0; i < 1000; ++i)
+      drop();
+    EXPECT_EQ(allocations_of_this_thread() - before, 0U) << sampler->description();
+  }
 }
 
 TEST(Allocations, without_set_up_are_none) {

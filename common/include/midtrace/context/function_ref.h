@@ -1,7 +1,8 @@
 // FunctionRef: a non-owning reference to a callable, for visitors that are called before the function
 // returns.
 //
-// It must not outlive the callable it was made from. It never allocates; calling costs one indirect call.
+// It must not outlive the callable it was made from. It never allocates; calling costs one indirect call. One
+// that was made from nothing is false and must not be called.
 #pragma once
 
 #include <memory>
@@ -17,6 +18,7 @@ class FunctionRef;
 template <class Result, class... Arguments>
 class FunctionRef<Result(Arguments...)> {
  public:
+  constexpr FunctionRef() noexcept = default;
   template <class Callable>
   requires(!std::is_same_v<std::remove_cvref_t<Callable>, FunctionRef> &&
            std::is_invocable_r_v<Result, Callable&, Arguments...>) FunctionRef(Callable&& callable)
@@ -27,13 +29,15 @@ class FunctionRef<Result(Arguments...)> {
               std::forward<Arguments>(arguments)...);
         }) {}
 
+  explicit operator bool() const noexcept { return call_ != nullptr; }
+
   Result operator()(Arguments... arguments) const {
     return call_(object_, std::forward<Arguments>(arguments)...);
   }
 
  private:
-  void* object_;
-  Result (*call_)(void*, Arguments...);
+  void* object_ = nullptr;
+  Result (*call_)(void*, Arguments...) = nullptr;
 };
 
 }  // namespace v1

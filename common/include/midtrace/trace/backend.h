@@ -63,6 +63,8 @@ class Backend {
   // Waits until everything that finished before the call has been exported. False when the time ran out.
   virtual bool flush(std::chrono::milliseconds timeout) noexcept = 0;
   virtual Counters counters() noexcept = 0;
+  // What its sampler looks at; everything when that is not known.
+  virtual SamplerNeeds needs() noexcept { return {true, true, true}; }
 };
 
 // The backend in use. Never null: before setup() it forwards ambient contexts and records nothing.

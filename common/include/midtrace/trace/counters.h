@@ -38,7 +38,7 @@ enum class Counter : std::uint8_t {
   scopes_ended_out_of_order,
   scopes_ended_elsewhere,  // on another thread
   scopes_too_deep,
-  hook_failures,    // a user's hook threw
+  hook_failures,    // a user's hook or sampler threw
   operations_lost,  // an asynchronous operation was overtaken or never completed
   invalid_configuration,
   count_  // how many there are; not a counter

@@ -7,8 +7,9 @@
 // setters do nothing.
 //
 // PendingSpan: a span of an asynchronous operation, in at most 96 bytes; it becomes a Span when the operation
-// completes (Tracer::resume), so that a hundred thousand open operations hold no records. Source:
-// OpenTelemetry Trace API, Span; conventions 6.
+// completes (Tracer::resume), so that a hundred thousand open operations hold no records (only where a
+// sampler adds attributes to the span it holds one, for them). Source: OpenTelemetry Trace API, Span;
+// conventions 6.
 #pragma once
 
 #include <cstdint>
@@ -147,6 +148,7 @@ class [[nodiscard]] PendingSpan {
         start_tick_(other.start_tick_),
         word_(other.word_),
         backend_(std::exchange(other.backend_, nullptr)),
+        sampler_attributes_(std::exchange(other.sampler_attributes_, nullptr)),
         fork_generation_(other.fork_generation_),
         parent_remote_(other.parent_remote_) {}
   PendingSpan& operator=(PendingSpan&& other) noexcept;
@@ -169,7 +171,8 @@ class [[nodiscard]] PendingSpan {
   SpanId parent_span_id_;
   std::uint64_t start_tick_ = 0;
   std::uint64_t word_ = 0;
-  Backend* backend_ = nullptr;  // null: nothing to resume
+  Backend* backend_ = nullptr;                // null: nothing to resume
+  SpanRecord* sampler_attributes_ = nullptr;  // a record of only these; null when there are none
   std::uint32_t fork_generation_ = 0;
   bool parent_remote_ = false;
 };

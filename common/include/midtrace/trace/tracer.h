@@ -9,6 +9,7 @@
 #include <span>
 #include <string_view>
 
+#include <midtrace/context/function_ref.h>
 #include <midtrace/trace/span.h>
 #include <midtrace/trace/types.h>
 
@@ -22,9 +23,18 @@ struct StartOptions {
   std::span<const Attribute> attributes = {};
   std::uint64_t start_tick = 0;    // from current_tick(); 0: now
   bool module_link_limit = false;  // receive and process spans of modules: SpanLimits::module_link_count
+  // More attributes, for those that cost something to make. Called at most once, on this thread, before start
+  // returns: for a sampler that needs attributes, which then sees these instead of `attributes`, or else for
+  // a span that records. What it returns must live until start returns; an exception is swallowed and counted
+  // (Counter::hook_failures). start_pending() calls it for the sampler only, resume() for the span.
+  FunctionRef<std::span<const Attribute>()> lazy_attributes = {};
 };
 
 struct Lineage;
+
+// What the sampler in use looks at, so that a module need not collect links or build names for a span that is
+// dropped anyway. Everything where that is not known (another SDK's sampler). Any thread.
+SamplerNeeds sampler_needs() noexcept;
 
 class Tracer {
  public:

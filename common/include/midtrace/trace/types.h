@@ -1,4 +1,4 @@
-// The small vocabulary of spans: kind, status, links, instrumentation scope, limits.
+// The small vocabulary of spans: kind, status, links, instrumentation scope, samplers' needs, limits.
 //
 // Plain values without behaviour. Source: OpenTelemetry Trace API; numbers as in OTLP (conventions 9.3).
 #pragma once
@@ -30,6 +30,17 @@ struct InstrumentationScope {
   std::string_view name;
   std::string_view version = {};
   std::string_view schema_url = {};
+};
+
+// What a sampler looks at besides trace id, kind and parent.
+struct SamplerNeeds {
+  bool name = false;
+  bool links = false;
+  bool attributes = false;
+
+  friend constexpr SamplerNeeds operator|(SamplerNeeds a, SamplerNeeds b) noexcept {
+    return {a.name || b.name, a.links || b.links, a.attributes || b.attributes};
+  }
 };
 
 // What one span may hold; what exceeds it is dropped and counted on the span. Source: conventions 8.
