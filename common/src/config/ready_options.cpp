@@ -60,9 +60,9 @@ std::shared_ptr<const Propagator> propagator_from(const Environment& environment
   };
   std::shared_ptr<const Propagator> propagator = make_propagator(names, note);
   if (!unknown.empty()) {
-    environment.warn(variable,
-                     std::string(variable) + " names " + unknown +
-                         ", which midtrace does not have; ignored. There are tracecontext, baggage, b3, b3multi, jaeger and none");
+    environment.warn(variable, std::string(variable) + " names " + unknown +
+                                   ", which midtrace does not have; ignored. There are tracecontext, "
+                                   "baggage, b3, b3multi, jaeger and none");
   }
   return propagator;
 }
