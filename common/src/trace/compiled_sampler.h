@@ -54,7 +54,8 @@ struct CompiledSampler {
   // The parent may be a decision without ids. One that deferred its decision counts as none.
   const SamplingRule& rule_for(const SpanContext* parent) const noexcept {
     if (!parent_based || parent == nullptr) return root;
-    if (parent->remote && parent->flags.deferred()) [[unlikely]] return root;
+    if (parent->remote && parent->flags.deferred()) [[unlikely]]
+      return root;
     if (parent->remote) return parent->sampled() ? remote_parent_sampled : remote_parent_not_sampled;
     return parent->sampled() ? local_parent_sampled : local_parent_not_sampled;
   }
