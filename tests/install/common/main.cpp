@@ -8,8 +8,11 @@
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <utility>
 
 #include <midtrace/setup.h>
+#include <midtrace/trace/rate_limiting_sampler.h>
+#include <midtrace/trace/rule_based_sampler.h>
 #include <midtrace/trace/tracer.h>
 
 int main() {
@@ -17,7 +20,10 @@ int main() {
   setenv("OTEL_TRACES_EXPORTER", "otlp_file", 1);
   setenv("MIDTRACE_OTLP_FILE", path.c_str(), 1);
   {
-    auto telemetry = midtrace::setup({.service_name = "consumer"});
+    midtrace::RuleBasedOptions rules;
+    rules.rules = {{.name = "a span *", .action = midtrace::rate_limiting_sampler({})}};
+    auto telemetry = midtrace::setup(
+        {.service_name = "consumer", .sampler = midtrace::rule_based_sampler(std::move(rules))});
     if (!telemetry.ok()) {
       std::fprintf(stderr, "setup failed: %s\n", telemetry.error().c_str());
       return 1;
