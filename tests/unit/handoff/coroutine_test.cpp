@@ -37,7 +37,7 @@ struct Detached {
 
 // Suspends until resume() is called.
 struct Gate {
-  std::coroutine_handle<> waiting;
+  std::coroutine_handle<> waiting = {};
   int result = 0;
   bool fails = false;
 
