@@ -78,8 +78,8 @@ class HttpServer::Connection {
   bool good_ = true;
 };
 
-HttpServer::HttpServer(std::vector<HttpAnswer> script, std::optional<TlsFiles> tls)
-    : script_(std::move(script)) {
+HttpServer::HttpServer(std::initializer_list<HttpAnswer> script, std::optional<TlsFiles> tls)
+    : script_(script) {
   if (tls) {
     tls_ = SSL_CTX_new(TLS_server_method());
     bool good = SSL_CTX_use_certificate_chain_file(tls_, tls->certificate.c_str()) == 1 &&

@@ -11,6 +11,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <filesystem>
+#include <initializer_list>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -53,7 +54,7 @@ struct TlsFiles {
 
 class HttpServer {
  public:
-  explicit HttpServer(std::vector<HttpAnswer> script = {{}}, std::optional<TlsFiles> tls = {});
+  explicit HttpServer(std::initializer_list<HttpAnswer> script = {{}}, std::optional<TlsFiles> tls = {});
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;

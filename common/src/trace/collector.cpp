@@ -171,11 +171,12 @@ bool export_everything(Run& run, SteadyClock::time_point deadline) noexcept {
     if (!exporter->flush(deadline)) run.all_exported = false;
   }
   std::lock_guard guard(run.mutex);
-  const bool complete = std::exchange(run.all_exported, true);
+  const bool complete = run.all_exported;
   for (FlushCall* call = run.flush_calls; call != nullptr; call = call->next) {
     if (!call->begun || call->done) continue;
     call->done = true;
     call->complete = complete;
+    run.all_exported = true;  // a failure of which nobody was told, for want of patience, is told to the next
   }
   run.changed.notify_all();
   return complete;
