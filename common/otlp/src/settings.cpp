@@ -94,7 +94,10 @@ void take_endpoint(Settings& settings, const std::string& endpoint, std::string_
   const bool printable = std::none_of(endpoint.begin(), endpoint.end(), [](char c) {
     return static_cast<unsigned char>(c) <= 0x20 || c == 0x7F;
   });
-  if (!printable || !url.read(endpoint) || url.part(CURLUPART_HOST).empty()) {
+  // libcurl would forgive a slash too few or too many, and take the path's beginning for the host.
+  const std::size_t authority = endpoint.find("://");
+  const bool named = authority != std::string::npos && endpoint.find('/', authority + 3) != authority + 3;
+  if (!printable || !named || !url.read(endpoint) || url.part(CURLUPART_HOST).empty()) {
     settings.problem = problem_of_endpoint(endpoint, source);
     return;
   }

@@ -302,9 +302,8 @@ TEST_F(OtlpHttp, AShutdownEndsAnAttemptInTime) {
   HttpServer server({{.fault = Fault::never}});
   ExporterOptions options = to(server);
   options.timeout = milliseconds(0);
-  ASSERT_TRUE(start(std::move(options)).ok());
+  ASSERT_TRUE(start(std::move(options), {.schedule_delay = milliseconds(10)}).ok());
   trace();
-  telemetry_.flush(milliseconds(1));
   ASSERT_TRUE(server.wait_for_requests(1));
   const auto begin = steady_clock::now();
   EXPECT_FALSE(telemetry_.shutdown(milliseconds(300)));
@@ -316,9 +315,8 @@ TEST_F(OtlpHttp, AShutdownEndsAnAttemptInTime) {
 
 TEST_F(OtlpHttp, AShutdownEndsAPauseInTime) {
   HttpServer server({{.status = 503, .headers = {{"Retry-After", "25"}}}});
-  ASSERT_TRUE(start(to(server)).ok());
+  ASSERT_TRUE(start(to(server), {.schedule_delay = milliseconds(10)}).ok());
   trace();
-  telemetry_.flush(milliseconds(1));
   ASSERT_TRUE(server.wait_for_requests(1));
   const auto begin = steady_clock::now();
   EXPECT_FALSE(telemetry_.shutdown(milliseconds(2000)));
@@ -348,9 +346,10 @@ TEST_F(OtlpHttp, AReceiverThatNeverAnswersCostsTheApplicationNothingButSpans) {
   ExporterOptions options = to(server);
   options.timeout = milliseconds(0);
   constexpr std::uint64_t budget = 4U << 20U;
-  ASSERT_TRUE(start(std::move(options), {.queue_size = 1U << 16U, .memory_bytes = budget}).ok());
+  ASSERT_TRUE(start(std::move(options),
+                    {.queue_size = 1U << 16U, .schedule_delay = milliseconds(10), .memory_bytes = budget})
+                  .ok());
   trace(1000);
-  telemetry_.flush(milliseconds(1));
   ASSERT_TRUE(server.wait_for_requests(1));
   constexpr int spans = 200000;
   const auto begin = steady_clock::now();
