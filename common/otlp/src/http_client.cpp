@@ -152,7 +152,8 @@ bool HttpClient::configure() {
   set(CURLOPT_USERAGENT, "midtrace-OTLP-Exporter-Cpp/" MIDTRACE_VERSION);
   set(CURLOPT_ERRORBUFFER, error_.data());
   set(CURLOPT_TCP_KEEPALIVE, 1L);
-  set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_2TLS));
+  // Where this libcurl does not have HTTP/2 it stays with HTTP/1.1.
+  static_cast<void>(curl_easy_setopt(easy_, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_2TLS)));
   set(CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(settings_.response_bytes));
   set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
 #if LIBCURL_VERSION_NUM >= 0x075500
@@ -164,7 +165,10 @@ bool HttpClient::configure() {
   // A look-up of the host's name that does not return must not hold up the shutdown.
   set(CURLOPT_QUICK_EXIT, 1L);
 #endif
-  if (!settings_.certificate.empty()) set(CURLOPT_CAINFO, settings_.certificate.c_str());
+  if (!settings_.certificate.empty()) {
+    set(CURLOPT_CAINFO, settings_.certificate.c_str());
+    set(CURLOPT_CAPATH, static_cast<const char*>(nullptr));  // and no other authority
+  }
   if (!settings_.client_certificate.empty()) {
     set(CURLOPT_SSLCERT, settings_.client_certificate.c_str());
     set(CURLOPT_SSLKEY, settings_.client_key.c_str());

@@ -198,6 +198,14 @@ ExportResult HttpExporter::export_batch(const ExportBatch& batch) noexcept {
 
 bool HttpExporter::send(const ExportBatch& batch) {
   Session& current = session();
+  // Nothing is encoded that there is no time to send: a shutdown may find many batches in the queues.
+  if (patience_.until(batch.deadline) <= std::chrono::steady_clock::now()) {
+    Answer late;
+    late.kind = Answer::Kind::timeout;
+    late.error = "the time for this export is over";
+    lost(late, 1, batch.spans.size());
+    return false;
+  }
   std::string_view body = encode(current, batch);
   if (body.size() > settings_.request_bytes) {
     const std::size_t half = batch.spans.size() / 2;

@@ -150,20 +150,24 @@ bool is_ascii(std::string_view text) noexcept {
 class ProtobufSink {
  public:
   ProtobufSink(ByteBuffer& bytes, std::string& key_scratch, std::string& value_scratch)
-      : request_(bytes), key_scratch_(key_scratch), value_scratch_(value_scratch) {}
+      : bytes_(bytes),
+        request_(bytes),
+        flat_(bytes),
+        key_scratch_(key_scratch),
+        value_scratch_(value_scratch) {}
 
   void begin_resource(const Resource& resource) {
     resource_spans_.emplace(request_, request::resource_spans);
-    Writer message(*resource_spans_, resource_spans::resource);
+    const Writer message(*resource_spans_, resource_spans::resource);
     for (const ResourceAttribute& attribute : resource.attributes()) {
       std::visit(
           [&](const auto& value) {
             using Value = std::decay_t<decltype(value)>;
             if constexpr (std::is_same_v<Value, std::string>) {
-              scalar(message, resource_message::attributes, attribute.key,
+              scalar(resource_message::attributes, attribute.key,
                      ProtobufEncoder::valid_utf8(value, value_scratch_));
             } else {
-              scalar(message, resource_message::attributes, attribute.key, value);
+              scalar(resource_message::attributes, attribute.key, value);
             }
           },
           attribute.value);
@@ -213,14 +217,13 @@ class ProtobufSink {
   void attribute(std::string_view key, const AttributeValue& value) {
     switch (value.type()) {
       case AttributeType::string:
-        return scalar(*holder_, attributes_, key,
-                      ProtobufEncoder::valid_utf8(value.as_string(), value_scratch_));
+        return scalar(attributes_, key, ProtobufEncoder::valid_utf8(value.as_string(), value_scratch_));
       case AttributeType::boolean:
-        return scalar(*holder_, attributes_, key, value.as_boolean());
+        return scalar(attributes_, key, value.as_boolean());
       case AttributeType::integer:
-        return scalar(*holder_, attributes_, key, value.as_integer());
+        return scalar(attributes_, key, value.as_integer());
       case AttributeType::real:
-        return scalar(*holder_, attributes_, key, value.as_real());
+        return scalar(attributes_, key, value.as_real());
       case AttributeType::string_array:
         return array(key, value.as_string_array());
       case AttributeType::boolean_array:
@@ -281,14 +284,21 @@ class ProtobufSink {
   static void count(Writer& message, Tag tag, std::uint32_t number) {
     if (number != 0) message.add_uint32(tag, number);
   }
+  // The beginning of a message of `size` bytes, which flat_ then writes. A nested writer of protozero's would
+  // keep its parent from being written to afterwards.
+  void begin_sized(Tag tag, std::size_t size) {
+    constexpr auto wire = static_cast<std::uint64_t>(protozero::pbf_wire_type::length_delimited);
+    protozero::add_varint_to_buffer(&bytes_, std::uint64_t{tag} << 3U | wire);
+    protozero::add_varint_to_buffer(&bytes_, size);
+  }
   template <class Value>
-  void scalar(Writer& message, Tag tag, std::string_view key, const Value& value) {
+  void scalar(Tag tag, std::string_view key, const Value& value) {
     const std::string_view name = ProtobufEncoder::valid_utf8(key, key_scratch_);
     const std::size_t any_size = size_of(value);
-    Writer pair(message, tag, sized_field(name.size()) + sized_field(any_size));
-    pair.add_string(key_value::key, name.data(), name.size());
-    Writer any(pair, key_value::value, any_size);
-    write_any(any, value);
+    begin_sized(tag, sized_field(name.size()) + sized_field(any_size));
+    flat_.add_string(key_value::key, name.data(), name.size());
+    begin_sized(key_value::value, any_size);
+    write_any(flat_, value);
   }
   template <class Element>
   void array(std::string_view key, std::span<const Element> elements) {
@@ -301,25 +311,27 @@ class ProtobufSink {
       return;
     }
     Writer any(pair, key_value::value);
-    Writer values(any, any_value::array);
+    const Writer values(any, any_value::array);
     for (const Element& element : elements) {
       if constexpr (std::is_same_v<Element, std::string_view>) {
         const std::string_view valid = ProtobufEncoder::valid_utf8(element, value_scratch_);
-        Writer item(values, array_value::values, size_of(valid));
-        write_any(item, valid);
+        begin_sized(array_value::values, size_of(valid));
+        write_any(flat_, valid);
       } else {
-        Writer item(values, array_value::values, size_of(element));
-        write_any(item, element);
+        begin_sized(array_value::values, size_of(element));
+        write_any(flat_, element);
       }
     }
   }
 
   // From the outside in: the inner ones end first, also when there is no memory.
+  ByteBuffer& bytes_;
   Writer request_;
   std::optional<Writer> resource_spans_;
   std::optional<Writer> scope_spans_;
   std::optional<Writer> span_;
   std::optional<Writer> part_;  // an event or a link
+  Writer flat_;                 // fields of whatever message is open
   Writer* holder_ = nullptr;    // what the next attribute belongs to, and its field there
   Tag attributes_ = 0;
   std::string& key_scratch_;
