@@ -19,6 +19,7 @@
 #include "patience.h"
 #include "protobuf_encoder.h"
 #include "response.h"
+#include "retry.h"
 #include "settings.h"
 #include "trace/random.h"
 
@@ -126,7 +127,8 @@ class HttpExporter final : public Exporter {
   // True when all of it was accepted.
   bool send(const ExportBatch& batch);
   bool deliver(Session& session, std::string_view body, const ExportBatch& batch);
-  std::chrono::milliseconds pause_after(std::uint32_t attempts, const Answer& answer, Random& random) const;
+  std::chrono::milliseconds pause_before_another(std::uint32_t attempts, const Answer& answer,
+                                                 Random& random) const noexcept;
   void lost(const Answer& answer, std::uint32_t attempts, std::size_t spans);
   void accepted(const Answer& answer);
 
@@ -236,7 +238,7 @@ bool HttpExporter::deliver(Session& session, std::string_view body, const Export
       return true;
     }
     const bool again = answer.may_repeat && attempt < settings_.retry.attempts &&
-                       patience_.pause(pause_after(attempt, answer, session.random), batch.deadline);
+                       patience_.pause(pause_before_another(attempt, answer, session.random), batch.deadline);
     if (!again) {
       lost(answer, attempt, batch.spans.size());
       return false;
@@ -245,17 +247,10 @@ bool HttpExporter::deliver(Session& session, std::string_view body, const Export
   }
 }
 
-std::chrono::milliseconds HttpExporter::pause_after(std::uint32_t attempts, const Answer& answer,
-                                                    Random& random) const {
+std::chrono::milliseconds HttpExporter::pause_before_another(std::uint32_t attempts, const Answer& answer,
+                                                             Random& random) const noexcept {
   if (answer.retry_after > std::chrono::seconds(0)) return answer.retry_after;
-  const auto longest = static_cast<double>(settings_.retry.longest_pause.count());
-  auto pause = static_cast<double>(settings_.retry.first_pause.count());
-  for (std::uint32_t i = 1; i < attempts && pause < longest; ++i)
-    pause *= settings_.retry.growth;
-  // From 0.8 to 1.2, so that many processes do not come back together.
-  const double factor = 0.8 + 0.4 * static_cast<double>(random.next() >> 11U) * 0x1p-53;
-  const double milliseconds = std::clamp(std::min(pause, longest) * factor, 0.0, 1e9);
-  return std::chrono::milliseconds(static_cast<std::int64_t>(milliseconds));
+  return pause_after(settings_.retry, attempts, static_cast<double>(random.next() >> 11U) * 0x1p-53);
 }
 
 void HttpExporter::lost(const Answer& answer, std::uint32_t attempts, std::size_t spans) {
