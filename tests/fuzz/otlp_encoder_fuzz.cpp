@@ -58,7 +58,7 @@ std::size_t check_any(pbf_reader any) {
         break;
       }
       default:
-        FUZZ_CHECK(!"a field that AnyValue does not have");
+        FUZZ_CHECK(any.tag() <= 5);
     }
   }
   return fields;

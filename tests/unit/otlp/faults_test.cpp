@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <ctime>
 #include <thread>
 
@@ -387,6 +388,27 @@ TEST_F(OtlpHttp, AForkedChildHasAConnectionOfItsOwn) {
   EXPECT_EQ(requests[1].connection, 2U);
   EXPECT_THAT(span_names(requests[2].body), ElementsAre("parent again"));
   EXPECT_EQ(requests[2].connection, 1U) << "the child did not end the parent's connection";
+}
+
+TEST_F(OtlpHttp, AProcessThatEndsWaitsNoLongerThanItsExitTimeout) {
+  HttpServer server({{.fault = Fault::never}});
+  const auto begin = steady_clock::now();
+  const pid_t child = fork();
+  if (child == 0) {
+    ExporterOptions options = to(server);
+    options.timeout = milliseconds(0);
+    start(std::move(options));
+    trace();
+    static_cast<void>(
+        new midtrace::Telemetry(std::move(telemetry_)));  // as a static handle would be: never ended
+    std::exit(42);
+  }
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status)) << status;
+  EXPECT_EQ(WEXITSTATUS(status), 42);
+  EXPECT_LT(steady_clock::now() - begin, seconds(4)) << "the fixture's exit timeout is one second";
+  EXPECT_EQ(server.requests().size(), 1U) << "it tried, nevertheless";
 }
 
 TEST_F(OtlpHttp, SocketsThatTheApplicationClosedAreNotUsedAgain) {
