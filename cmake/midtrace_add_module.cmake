@@ -15,6 +15,7 @@
 #   OPTIONAL_HEADERS <file>.. midtrace_add_library: public headers that need a library which midtrace itself does not
 #   COMPONENTS <name>...      components of ours that the public headers use; `common` for modules
 #   PKG_CONFIG <module>...    midtrace_add_module: pkg-config names of the client library, with version bounds
+#   BUILD_HEADERS <file>...   midtrace_add_module: header-only libraries that the sources need and users do not
 
 set(MIDTRACE_PACKAGE_DIRECTORY "${CMAKE_INSTALL_LIBDIR}/cmake/midtrace")
 set_property(GLOBAL PROPERTY MIDTRACE_COMPONENTS "")
@@ -56,7 +57,7 @@ function(midtrace_add_library component)
 endfunction()
 
 function(midtrace_add_module component)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "DESCRIPTION" "SOURCES;HEADERS;COMPONENTS;PKG_CONFIG")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "DESCRIPTION" "SOURCES;HEADERS;COMPONENTS;PKG_CONFIG;BUILD_HEADERS")
   string(TOUPPER ${component} upper)
   _midtrace_module_switch(${component})
   if(MIDTRACE_${upper} STREQUAL "OFF")
@@ -81,9 +82,29 @@ function(midtrace_add_module component)
     return()
   endif()
 
+  set(build_directories "")
+  foreach(header IN LISTS arg_BUILD_HEADERS)
+    string(MAKE_C_IDENTIFIER "MIDTRACE_${upper}_${header}" place)
+    find_path(${place} ${header})
+    mark_as_advanced(${place})
+    if(NOT ${place})
+      if(MIDTRACE_${upper} STREQUAL "ON")
+        message(FATAL_ERROR "midtrace::${component}: the header ${header} is not found. Install its library's "
+          "development package, name its place with -D${place}=DIRECTORY, or configure with "
+          "-DMIDTRACE_${upper}=AUTO to build without it.")
+      endif()
+      message(STATUS "midtrace::${component}: skipped, the header ${header} is not found")
+      return()
+    endif()
+    list(APPEND build_directories "${${place}}")
+  endforeach()
+
   midtrace_add_library(${component}
     DESCRIPTION "${arg_DESCRIPTION}" SOURCES ${arg_SOURCES} HEADERS ${arg_HEADERS} COMPONENTS ${arg_COMPONENTS})
   target_link_libraries(midtrace_${component} PUBLIC PkgConfig::MIDTRACE_${upper}_CLIENT)
+  if(build_directories)
+    target_include_directories(midtrace_${component} SYSTEM PRIVATE ${build_directories})
+  endif()
   set_target_properties(midtrace_${component} PROPERTIES MIDTRACE_PKG_CONFIG "${arg_PKG_CONFIG}")
   list(GET arg_PKG_CONFIG 0 first)
   string(REGEX REPLACE "[<>= ].*" "" first "${first}")

@@ -14,6 +14,9 @@ constexpr Case all_cases[] = {
     {"saturation.rate", export_rate},
     {"saturation.stuck_exporter", stuck_exporter},
     {"memory", memory},
+#ifdef MIDTRACE_BENCH_OTLP
+    {"otlp.encode", otlp_encode},
+#endif
 #ifdef MIDTRACE_BENCH_KAFKA
     {"kafka.produce", kafka_produce},
     {"kafka.acknowledgement", kafka_acknowledgement},

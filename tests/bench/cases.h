@@ -26,6 +26,8 @@ void memory(Session& session);
 std::vector<double> child_buffered_spans();
 std::vector<double> child_pending_spans();
 std::vector<double> child_many_spans();
+// otlp.cpp, where the module is built
+void otlp_encode(Session& session);
 // kafka.cpp, where the module is built
 void kafka_produce(Session& session);
 void kafka_acknowledgement(Session& session);

@@ -93,6 +93,11 @@ midtrace_why() {
     pkg-config) echo "finds the client libraries" ;;
     ccache) echo "makes repeated builds fast" ;;
     librdkafka-dev) echo "the Kafka client library (2.0.2 or newer), for midtrace::kafka" ;;
+    libcurl4-openssl-dev) echo "sends spans by OTLP over HTTP (libcurl 7.84 or newer), for midtrace::otlp" ;;
+    zlib1g-dev) echo "compresses them" ;;
+    libprotozero-dev) echo "writes protobuf; needed only to build midtrace::otlp" ;;
+    protobuf-compiler | libprotobuf-dev) echo "reads in tests what midtrace::otlp sent" ;;
+    libssl-dev | openssl) echo "a server with TLS in tests of midtrace::otlp" ;;
     libgtest-dev | libgmock-dev) echo "the test framework" ;;
     nlohmann-json3-dev) echo "reads JSON in midtrace-view and in tests" ;;
     libasio-dev) echo "asynchronous I/O, for the tests of midtrace/context/asio.h" ;;
@@ -127,6 +132,15 @@ midtrace_tool_there() {
     ccache) command -v ccache >/dev/null ;;
     librdkafka-dev)
       pkg-config --atleast-version=2.0.2 rdkafka 2>/dev/null && pkg-config --atleast-version=2.0.2 rdkafka++ ;;
+    libcurl4-openssl-dev) pkg-config --atleast-version=7.84 libcurl 2>/dev/null ;;
+    zlib1g-dev) pkg-config --exists zlib 2>/dev/null ;;
+    # Header only, without a pkg-config file.
+    libprotozero-dev)
+      printf '#include <protozero/pbf_writer.hpp>\n' | g++ -std=c++20 -E -x c++ -o /dev/null - 2>/dev/null ;;
+    protobuf-compiler) command -v protoc >/dev/null ;;
+    libprotobuf-dev) pkg-config --exists protobuf 2>/dev/null ;;
+    libssl-dev) pkg-config --exists libssl 2>/dev/null ;;
+    openssl) command -v openssl >/dev/null ;;
     libgtest-dev) pkg-config --exists gtest 2>/dev/null ;;
     libgmock-dev) pkg-config --exists gmock 2>/dev/null ;;
     nlohmann-json3-dev) pkg-config --exists nlohmann_json 2>/dev/null ;;

@@ -6,6 +6,7 @@
 
 #include <midtrace/export/exporters.h>
 
+#include "../export/linked_otlp.h"
 #include "../trace/named_samplers.h"
 #include "detectors.h"
 #include "resource.h"
@@ -97,6 +98,8 @@ std::vector<std::shared_ptr<Exporter>> exporters_from(const Environment& environ
       exporters.push_back(file_exporter_from(environment));
     } else if (name == "otlp/stdout") {
       exporters.push_back(otlp_file_exporter("-"));
+    } else if (name == "otlp" && midtrace_linked_otlp_v1 != nullptr) {
+      midtrace_linked_otlp_v1(environment, exporters.emplace_back());
     } else if (name == "otlp") {
       environment.warn(
           "OTEL_TRACES_EXPORTER=otlp",

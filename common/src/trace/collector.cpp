@@ -76,6 +76,8 @@ struct Runs {
 };
 constinit Runs runs;
 
+constexpr std::chrono::milliseconds longest_farewell{100};
+
 SteadyClock::time_point deadline_after(std::chrono::milliseconds timeout) noexcept {
   constexpr std::chrono::milliseconds longest = std::chrono::hours(24 * 365);
   return SteadyClock::now() + std::clamp(timeout, std::chrono::milliseconds(0), longest);
@@ -185,11 +187,12 @@ bool export_everything(Run& run, SteadyClock::time_point deadline) noexcept {
     if (!exporter->flush(deadline)) run.all_exported = false;
   }
   std::lock_guard guard(run.mutex);
-  const bool complete = std::exchange(run.all_exported, true);
+  const bool complete = run.all_exported;
   for (FlushCall* call = run.flush_calls; call != nullptr; call = call->next) {
     if (!call->begun || call->done) continue;
     call->done = true;
     call->complete = complete;
+    run.all_exported = true;  // a failure of which nobody was told, for want of patience, is told to the next
   }
   run.changed.notify_all();
   return complete;
@@ -380,6 +383,11 @@ bool Collector::shutdown(std::chrono::milliseconds timeout) noexcept {
   {
     std::unique_lock lock(run->mutex);
     run->stop_deadline = deadline_after(timeout);
+    // A little earlier, so that what they give up is counted and the thread has ended when the time is over.
+    const SteadyClock::time_point give_up =
+        run->stop_deadline - std::clamp(timeout / 10, std::chrono::milliseconds(0), longest_farewell);
+    for (const auto& exporter : run->options.exporters)
+      exporter->give_up_at(give_up);
     run->stop.store(true, std::memory_order_release);
     sem_post(&run->wake);
     run->changed.wait_until(lock, run->stop_deadline, [&] { return run->stopped; });

@@ -38,6 +38,13 @@ constexpr std::string_view names[] = {
     "hook_failures",
     "operations_lost",
     "invalid_configuration",
+    "export_retries",
+    "export_lost_connection",
+    "export_lost_timeout",
+    "export_lost_tls",
+    "export_lost_refused",
+    "export_lost_size",
+    "spans_rejected",
 };
 constexpr std::size_t size = static_cast<std::size_t>(Counter::count_);
 static_assert(sizeof(names) / sizeof(names[0]) == size);

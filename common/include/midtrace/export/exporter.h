@@ -1,9 +1,9 @@
 // The Exporter seam: takes batches of finished spans.
 //
-// All calls come from the collector thread, one at a time, so an exporter needs no lock of its own;
-// after_fork alone is called in a forked child before any other call there. An exporter may block (spans
-// queue, then drop and are counted); it must not throw, and it must return from flush and shutdown at about
-// the deadline. Source: OpenTelemetry Trace SDK, Span Exporter.
+// All calls but two come from the collector thread, one at a time: give_up_at comes from the thread that
+// shuts tracing down, and after_fork is called in a forked child before any other call there. An exporter may
+// block (spans queue, then drop and are counted); it must not throw, and it must return from flush and
+// shutdown at about the deadline. Source: OpenTelemetry Trace SDK, Span Exporter.
 #pragma once
 
 #include <chrono>
@@ -31,6 +31,9 @@ class Exporter {
   virtual std::string open() noexcept { return {}; }
   virtual ExportResult export_batch(const ExportBatch& batch) noexcept = 0;
   virtual bool flush(std::chrono::steady_clock::time_point /*deadline*/) noexcept { return true; }
+  // From another thread, while export_batch may be running: tracing is being shut down, and whatever the
+  // exporter waits for is to be given up at `deadline`, also in the calls that follow.
+  virtual void give_up_at(std::chrono::steady_clock::time_point /*deadline*/) noexcept {}
   virtual void shutdown(std::chrono::steady_clock::time_point /*deadline*/) noexcept {}
   // In a forked child: give up inherited descriptors and buffered data, which are the parent's.
   virtual void after_fork() noexcept {}

@@ -41,7 +41,16 @@ enum class Counter : std::uint8_t {
   hook_failures,    // a user's hook or sampler threw
   operations_lost,  // an asynchronous operation was overtaken or never completed
   invalid_configuration,
-  count_  // how many there are; not a counter
+  // Of an exporter that sends over a network. Spans in batches that it gave up count as dropped_export_failed
+  // too, here by the reason.
+  export_retries,          // requests that were sent again
+  export_lost_connection,  // there was none, or it broke before the whole answer came
+  export_lost_timeout,     // no answer in time
+  export_lost_tls,         // the handshake failed, or a certificate was not accepted
+  export_lost_refused,     // an answer that is not 2xx, at once or to the last attempt
+  export_lost_size,        // a request or an answer over the limit
+  spans_rejected,          // the receiver accepted the batch, but not these; spans_exported has them too
+  count_                   // how many there are; not a counter
 };
 
 // The counter's name as it is printed, e.g. `dropped_queue_full`.

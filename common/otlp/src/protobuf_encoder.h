@@ -1,0 +1,40 @@
+// ProtobufEncoder: a batch of spans as the bytes of an OTLP ExportTraceServiceRequest.
+//
+// One ResourceSpans, a ScopeSpans for each instrumentation scope, spans in batch order. Fields that say
+// nothing (empty, zero) are left out, as proto3 does. Text that is not UTF-8, which a protobuf string must
+// be, gets U+FFFD in place of what is wrong. The memory is kept from batch to batch: in the steady state
+// nothing is allocated. encode() may throw std::bad_alloc. One thread. Source: OTLP trace.proto;
+// conventions 9.3.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include <midtrace/export/exporter.h>
+
+#include "byte_buffer.h"
+
+namespace midtrace {
+inline namespace v1 {
+namespace otlp {
+
+class ProtobufEncoder {
+ public:
+  // The view lives until the next call.
+  std::string_view encode(const ExportBatch& batch);
+  // Gives memory back that one batch of huge spans has grown.
+  void trim() noexcept;
+
+  // A text with every byte sequence that is not UTF-8 replaced; the text itself where there is none,
+  // `scratch` otherwise.
+  static std::string_view valid_utf8(std::string_view text, std::string& scratch);
+
+ private:
+  ByteBuffer bytes_;
+  std::string key_scratch_;
+  std::string value_scratch_;
+};
+
+}  // namespace otlp
+}  // namespace v1
+}  // namespace midtrace

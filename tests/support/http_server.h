@@ -1,0 +1,92 @@
+// HttpServer: an HTTP/1.1 server on a free loopback port that answers as a test tells it, and misbehaves on
+// request; with certificates it speaks TLS.
+//
+// The script has one answer for each request, in the order in which they come; the last one stays in use.
+// Every request is kept. A connection is kept alive unless an answer ends it. Any thread; the destructor ends
+// every connection, also those that wait for an answer that never comes.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <filesystem>
+#include <initializer_list>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+struct ssl_ctx_st;
+
+namespace midtrace::test {
+
+struct HttpRequest {
+  std::string method;
+  std::string target;
+  std::map<std::string, std::string> headers;  // names in lower case
+  std::string body;
+  std::size_t connection = 0;  // which connection brought it, from 1
+};
+
+struct HttpAnswer {
+  enum class Fault : std::uint8_t {
+    none,
+    reset_before_answer,
+    reset_in_body,  // half of the body, then a reset
+    never,          // no byte
+    drip,           // the head, then a byte of the body every 50 ms
+    close_after,    // an orderly end of the connection behind the answer
+  };
+  int status = 200;
+  std::map<std::string, std::string> headers = {};
+  std::string body = {};
+  Fault fault = Fault::none;
+};
+
+struct TlsFiles {
+  std::filesystem::path certificate;
+  std::filesystem::path key;
+  std::filesystem::path client_authority = {};  // not empty: clients must show a certificate signed by it
+};
+
+class HttpServer {
+ public:
+  explicit HttpServer(std::initializer_list<HttpAnswer> script = {{}}, std::optional<TlsFiles> tls = {});
+  ~HttpServer();
+  HttpServer(const HttpServer&) = delete;
+  HttpServer& operator=(const HttpServer&) = delete;
+
+  std::uint16_t port() const { return port_; }
+  // `http://127.0.0.1:<port>`, or https.
+  std::string url() const;
+  std::vector<HttpRequest> requests() const;
+  // Until so many requests have come whole; false after 20 s.
+  bool wait_for_requests(std::size_t count) const;
+
+ private:
+  class Connection;
+  void accept_connections();
+  void serve(int descriptor, std::size_t number);
+  bool answer(Connection& connection, const HttpAnswer& answer);
+
+  const std::vector<HttpAnswer> script_;
+  ssl_ctx_st* tls_ = nullptr;
+  int listener_ = -1;
+  std::uint16_t port_ = 0;
+  mutable std::mutex mutex_;
+  mutable std::condition_variable changed_;
+  bool stopping_ = false;
+  std::vector<HttpRequest> requests_;
+  std::vector<int> open_;
+  std::vector<std::thread> workers_;
+  std::thread acceptor_;
+};
+
+// A certificate authority of its own in `directory`: authority.pem, and server.pem/.key for 127.0.0.1 and
+// localhost and client.pem/.key signed by it. False when the program openssl is not there or fails.
+bool make_certificates(const std::filesystem::path& directory, std::string& why_not);
+
+}  // namespace midtrace::test
