@@ -1,7 +1,8 @@
 #include "support/bridge_recorder.h"
 
 #include <charconv>
-#include <mutex>
+#include <chrono>
+#include <cstdint>
 #include <type_traits>
 #include <utility>
 
@@ -43,7 +44,7 @@ template <class Element>
 testing::OwnedAttribute array(const std::string& key, const std::vector<Element>& values,
                               AttributeType type) {
   std::string text = "[";
-  for (const Element element : values)
+  for (const Element& element : values)
     text.append(text.size() > 1 ? ", " : "").append(text_of<Element>(element));
   return {key, text + "]", type};
 }
@@ -128,9 +129,28 @@ testing::OwnedSpan owned(const sdk::trace::SpanData& span) {
   return result;
 }
 
+// What midtrace's own sampler does with roots and the bridge leaves to the application's: one with a single
+// link is sampled as that is.
+class LinkedRootSampler final : public sdk::trace::Sampler {
+ public:
+  sdk::trace::SamplingResult ShouldSample(
+      const api::trace::SpanContext&, api::trace::TraceId, api::nostd::string_view, api::trace::SpanKind,
+      const api::common::KeyValueIterable&,
+      const api::trace::SpanContextKeyValueIterable& links) noexcept override {
+    bool sampled = links.size() != 1;
+    links.ForEachKeyValue(
+        [&sampled](const api::trace::SpanContext& linked, const api::common::KeyValueIterable&) noexcept {
+          sampled = sampled || linked.IsSampled();
+          return true;
+        });
+    return {sampled ? sdk::trace::Decision::RECORD_AND_SAMPLE : sdk::trace::Decision::DROP, nullptr, {}};
+  }
+  api::nostd::string_view GetDescription() const noexcept override { return "LinkedRoot"; }
+};
+
 std::unique_ptr<sdk::trace::Sampler> sampler_for(const testing::RecorderOptions& options) {
   if (options.sampler == nullptr) return std::make_unique<sdk::trace::AlwaysOnSampler>();
-  return std::make_unique<sdk::trace::ParentBasedSampler>(std::make_shared<sdk::trace::AlwaysOnSampler>());
+  return std::make_unique<sdk::trace::ParentBasedSampler>(std::make_shared<LinkedRootSampler>());
 }
 
 }  // namespace

@@ -2,12 +2,14 @@
 // opentelemetry-cpp. One provider with a simple processor and an exporter in memory; spans come back as the
 // test kit's OwnedSpan, so that the same golden trees serve both.
 //
-// Of RecorderOptions it takes the sampler, and of that only whether there is one: then it is the SDK's own
-// that follows its parent. Trees are drawn as if all spans began at once, as under the Recorder's clock.
+// Of RecorderOptions it takes the sampler, and of that only whether there is one: then it follows the
+// parent, and a root follows its only link. Trees are drawn as if all spans began at once, as under the
+// Recorder's clock.
 #ifndef MIDTRACE_TESTS_SUPPORT_BRIDGE_RECORDER_H_
 #define MIDTRACE_TESTS_SUPPORT_BRIDGE_RECORDER_H_
 
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <midtrace/export/span_view.h>
+#include <midtrace/semconv/attributes.h>
 #include <midtrace/trace/counters.h>
 #include <midtrace/trace/instrumentation.h>
 
@@ -69,7 +70,7 @@ void BridgedSpan::finish(const SpanRecord& record) noexcept {
 }
 
 void BridgedSpan::discard() noexcept {
-  span_->SetAttribute("midtrace.discarded", true);
+  span_->SetAttribute(to_api(semconv::midtrace_discarded.name()), true);
   end_at(0);
 }
 

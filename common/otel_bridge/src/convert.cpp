@@ -32,7 +32,7 @@ bool says_something(const Link& link) noexcept {
 }
 
 // False when the callback wants no more.
-bool visit(AttributeCallback callback, std::string_view key, const AttributeValue& value) noexcept {
+bool hand_over(AttributeCallback callback, std::string_view key, const AttributeValue& value) noexcept {
   try {
     StringArray strings;
     return callback(to_api(key), to_api(value, strings));
@@ -154,14 +154,14 @@ api::common::AttributeValue to_api(const AttributeValue& value, StringArray& str
 
 bool GivenAttributes::ForEachKeyValue(AttributeCallback callback) const noexcept {
   return std::all_of(attributes_.begin(), attributes_.end(), [callback](const Attribute& attribute) {
-    return visit(callback, attribute.key.name(), attribute.value);
+    return hand_over(callback, attribute.key.name(), attribute.value);
   });
 }
 
 bool RecordedAttributes::ForEachKeyValue(AttributeCallback callback) const noexcept {
   bool wanted = true;
   attributes_.for_each([&wanted, callback](std::string_view key, const AttributeValue& value) {
-    if (wanted) wanted = visit(callback, key, value);
+    if (wanted) wanted = hand_over(callback, key, value);
   });
   return wanted;
 }

@@ -4,8 +4,10 @@
 #include <chrono>
 #include <map>
 #include <stdexcept>
+#include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include <midtrace/propagation/propagator.h>
 #include <midtrace/trace/backend.h>
@@ -251,29 +253,41 @@ TEST(BridgedSpans, keepLinksThatAreAddedLaterWhereTheApiCan) {
 }
 
 TEST(BridgedSpans, keepTheirTimes) {
+  using namespace std::chrono_literals;
+  testing::Recorder native;  // for its clock
+  testing::ManualClock& clock = native.clock();
   BridgeRecorder recorder;
   const std::uint64_t started = current_tick();
-  std::this_thread::sleep_for(std::chrono::milliseconds(2));  // so that "now" would be another time
-  std::uint64_t of_event = 0;
+  clock.advance(3ms);
   {
-    Span span = tracer().start("send", {.start_tick = started});
-    of_event = current_tick();
+    Span span = tracer().start("given", {.start_tick = started});
+    clock.advance(1us);
     span.add_event("enqueued", {{"queue", 3}});
-    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    clock.advance(2s);
   }
-  const std::int64_t after = tick_to_unix_nanos(current_tick());
-  const testing::OwnedSpan span = named(recorder.spans(), "send");
-  // Clocks are calibrated while the test runs.
-  constexpr std::int64_t microseconds = 1000;
+  tracer().start("now").end();
+  const testing::OwnedSpan given = named(recorder.spans(), "given");
   const std::int64_t start = tick_to_unix_nanos(started);
-  EXPECT_NEAR(static_cast<double>(span.start_unix_nanos - start), 0, 100 * microseconds);
-  ASSERT_EQ(span.events.size(), 1U);
-  EXPECT_EQ(span.events[0].name, "enqueued");
-  EXPECT_EQ(span.events[0].attributes.at(0).text(), "3");
-  EXPECT_GE(span.events[0].unix_nanos + 100 * microseconds, tick_to_unix_nanos(of_event));
-  EXPECT_LE(span.events[0].unix_nanos, span.end_unix_nanos - 2000 * microseconds);
-  EXPECT_GE(span.end_unix_nanos - span.start_unix_nanos, 4000 * microseconds);
-  EXPECT_LE(span.end_unix_nanos, after + 100 * microseconds);
+  EXPECT_EQ(given.start_unix_nanos, start);
+  ASSERT_EQ(given.events.size(), 1U);
+  EXPECT_EQ(given.events[0].name, "enqueued");
+  EXPECT_EQ(given.events[0].attributes.at(0).text(), "3");
+  EXPECT_EQ(given.events[0].unix_nanos, start + 3001000);
+  EXPECT_EQ(given.end_unix_nanos, start + 2003001000);
+  const testing::OwnedSpan now = named(recorder.spans(), "now");
+  EXPECT_EQ(now.start_unix_nanos, start + 2003001000);
+  EXPECT_EQ(now.end_unix_nanos, now.start_unix_nanos);
+}
+
+// Whoever ends a span by the API itself uses the steady clock.
+TEST(BridgedSpans, beginAtTheRightSteadyTime) {
+  BridgeRecorder recorder;
+  Span span = tracer().start("ended by the application");
+  const Scope scope = span.activate();
+  api::trace::Tracer::GetCurrentSpan()->End();
+  const testing::OwnedSpan ended = named(recorder.spans(), "ended by the application");
+  EXPECT_GE(ended.end_unix_nanos, ended.start_unix_nanos);
+  EXPECT_LT(ended.end_unix_nanos - ended.start_unix_nanos, 60000000000);
 }
 
 TEST(BridgedSpans, keepNameStatusAndExceptions) {
