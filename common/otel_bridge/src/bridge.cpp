@@ -36,7 +36,6 @@ using TracerPointer = api::nostd::shared_ptr<api::trace::Tracer>;
 
 // Set when statics begin to be destroyed, opentelemetry-cpp's among them. Nothing of it is touched any more.
 constinit std::atomic<bool> exiting{false};
-void note_exit() { exiting.store(true, std::memory_order_release); }
 bool is_exiting() noexcept { return exiting.load(std::memory_order_acquire); }
 
 // The provider and the tracers it gave.
@@ -207,6 +206,12 @@ union BridgeStorage {
   BridgeBackend backend;
 };
 constinit BridgeStorage storage;
+
+// The provider goes as well: the application may count on its destructor to flush.
+void note_exit() {
+  exiting.store(true, std::memory_order_release);
+  storage.backend.release();
+}
 
 }  // namespace
 
