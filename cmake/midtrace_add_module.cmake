@@ -159,13 +159,18 @@ function(midtrace_install_package)
   install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION ${CMAKE_INSTALL_DOCDIR})
 endfunction()
 
-# midtrace-<component>.cmake and midtrace-<component>.pc.
+# midtrace-<component>.cmake and midtrace-<component>.pc. Beside the client library of a module, which pkg-config finds, a
+# target may need packages of CMake's (property MIDTRACE_CMAKE_PACKAGES, and MIDTRACE_PC_REQUIRED for the .pc file).
 function(_midtrace_install_component component)
   set(target midtrace_${component})
   get_target_property(MIDTRACE_REQUIRED_COMPONENTS ${target} MIDTRACE_REQUIRED_COMPONENTS)
   get_target_property(modules ${target} MIDTRACE_PKG_CONFIG)
   if(NOT modules)
     set(modules "")
+  endif()
+  get_target_property(MIDTRACE_CMAKE_PACKAGES ${target} MIDTRACE_CMAKE_PACKAGES)
+  if(NOT MIDTRACE_CMAKE_PACKAGES)
+    set(MIDTRACE_CMAKE_PACKAGES "")
   endif()
   string(TOUPPER ${component} MIDTRACE_COMPONENT_UPPER)
   set(MIDTRACE_COMPONENT ${component})
@@ -180,6 +185,10 @@ function(_midtrace_install_component component)
     string(REGEX REPLACE "(<=|>=|<|>|=)" " \\1 " module "${module}")
     list(APPEND requires "${module}")
   endforeach()
+  get_target_property(required ${target} MIDTRACE_PC_REQUIRED)
+  if(required)
+    list(APPEND requires ${required})
+  endif()
   configure_file("${PROJECT_SOURCE_DIR}/cmake/midtrace-component.cmake.in"
     "${PROJECT_BINARY_DIR}/package/midtrace-${component}.cmake" @ONLY)
   install(FILES "${PROJECT_BINARY_DIR}/package/midtrace-${component}.cmake"

@@ -25,6 +25,9 @@
 #include <midtrace/trace/tracer.h>
 
 #include "support/mock_cluster.h"
+#ifdef MIDTRACE_TEST_BRIDGE
+#include "support/bridge_recorder.h"
+#endif
 
 // librdkafka's RD_KAFKA_V_ macros are GNU statement expressions.
 #ifdef __clang__
@@ -50,6 +53,12 @@
 #endif
 
 namespace midtrace::test {
+
+#ifdef MIDTRACE_TEST_BRIDGE
+using Recorder = BridgeRecorder;
+#else
+using Recorder = testing::Recorder;
+#endif
 
 // While it lives, what this thread allocates may leak: librdkafka never frees a message of produce_batch()
 // that names an unknown partition, and some tests are about just that.
@@ -132,7 +141,7 @@ class KafkaFixture : public ::testing::Test {
 
   void start_recorder(testing::RecorderOptions options = {}) {
     recorder_.reset();
-    recorder_ = std::make_unique<testing::Recorder>(std::move(options));
+    recorder_ = std::make_unique<Recorder>(std::move(options));
     if (cluster_ == nullptr) {
       std::string why;
       cluster_ = MockCluster::start(1, &why);
@@ -284,7 +293,7 @@ class KafkaFixture : public ::testing::Test {
                      "messaging.kafka.cluster.id", "messaging.destination.name"}});
   }
 
-  std::unique_ptr<testing::Recorder> recorder_;
+  std::unique_ptr<Recorder> recorder_;
   std::unique_ptr<MockCluster> cluster_;
 };
 

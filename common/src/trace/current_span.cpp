@@ -10,8 +10,12 @@ namespace midtrace {
 inline namespace v1 {
 
 CurrentSpan current_span() noexcept {
+  if (Backend& backend = active_backend(); &backend != &NativeBackend::instance()) {
+    const CurrentRecord current = backend.current_record();
+    return {current.record, current.serial};
+  }
   ThreadBlock* block = this_thread_block_if_any();
-  if (block == nullptr || &active_backend() != &NativeBackend::instance()) return {nullptr, 0};
+  if (block == nullptr) return {nullptr, 0};
   const ContextSlot* slot = block->top();
   return slot != nullptr ? CurrentSpan(slot->record, slot->record_serial) : CurrentSpan(nullptr, 0);
 }

@@ -45,6 +45,7 @@ inline constexpr AttributeKey<std::int64_t> midtrace_messaging_attempt{"midtrace
 inline constexpr AttributeKey<bool> midtrace_messaging_redelivered{"midtrace.messaging.redelivered"};
 inline constexpr AttributeKey<std::string_view> midtrace_process_ended_by{"midtrace.process.ended_by"};
 inline constexpr AttributeKey<bool> midtrace_links_shared{"midtrace.links.shared"};
+inline constexpr AttributeKey<bool> midtrace_discarded{"midtrace.discarded"};
 inline constexpr AttributeKey<std::string_view> midtrace_task_queue{"midtrace.task.queue"};
 inline constexpr AttributeKey<std::string_view> midtrace_task_id{"midtrace.task.id"};
 

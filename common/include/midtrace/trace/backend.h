@@ -45,6 +45,13 @@ struct Started {
   std::span<const Attribute> attributes = {};  // the sampler's own, for a span that records
 };
 
+// The record that a thread's innermost scope lets current_span() annotate, and its serial when the scope
+// began; null where there is none.
+struct CurrentRecord {
+  SpanRecord* record = nullptr;
+  std::uint32_t serial = 0;
+};
+
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -56,6 +63,8 @@ class Backend {
   virtual ActivationToken activate(const Context& context, std::uint64_t word,
                                    SpanRecord* record) noexcept = 0;
   virtual void deactivate(const ActivationToken& token) noexcept = 0;
+  // Of this thread. A backend that keeps no records with its scopes has none.
+  virtual CurrentRecord current_record() noexcept { return {}; }
   // Takes the record over. Its end tick is set.
   virtual void finish(SpanRecord* record, std::uint64_t word) noexcept = 0;
   // The span will never finish: its record could not be had (null), or the caller gave it up.
