@@ -134,6 +134,9 @@ class EndedElsewhere {
     delete given_up;
   }
 
+  void hold() noexcept { lock_.lock(); }
+  void release() noexcept { lock_.unlock(); }
+
   // Detaches this thread's as long as one of them is on top.
   void repair() noexcept {
     if (size_.load(std::memory_order_relaxed) == 0) [[likely]]
@@ -256,6 +259,9 @@ void detach(const ActivationToken& token) noexcept {
   ended_elsewhere.add(activation);
   ended_elsewhere.repair();
 }
+
+void hold_activations() noexcept { ended_elsewhere.hold(); }
+void release_activations() noexcept { ended_elsewhere.release(); }
 
 }  // namespace otel_bridge
 }  // namespace v1

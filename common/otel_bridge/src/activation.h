@@ -35,6 +35,10 @@ ActivationToken attach(const Context& context,
                        SpanRecord* record) noexcept;
 void detach(const ActivationToken& token) noexcept;
 
+// Around a fork, so that the child finds the list whole.
+void hold_activations() noexcept;
+void release_activations() noexcept;
+
 }  // namespace otel_bridge
 }  // namespace v1
 }  // namespace midtrace

@@ -1,11 +1,12 @@
-#include <algorithm>
+#include <pthread.h>
+
 #include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <memory>
 #include <mutex>
-#include <new>
+#include <utility>
 
 #include <midtrace/otel_bridge.h>
 #include <midtrace/trace/backend.h>
@@ -44,6 +45,8 @@ class Target {
   explicit Target(TracerProviderPointer provider) noexcept : provider_(std::move(provider)) {}
 
   api::trace::TracerProvider& provider() const noexcept { return *provider_; }
+  void hold() noexcept { lock_.lock(); }
+  void let_go() noexcept { lock_.unlock(); }
 
   // The scope is interned, so its address identifies it.
   TracerPointer tracer(const InstrumentationScope& scope) noexcept {
@@ -95,6 +98,18 @@ class BridgeBackend final : public Backend {
     std::shared_ptr<Target> gone;  // the provider's destructor may take its time
     std::lock_guard guard(lock_);
     gone.swap(target_);
+  }
+
+  // Around a fork, so that the child finds everything whole.
+  void before_fork() noexcept {
+    lock_.lock();
+    if (target_ != nullptr) target_->hold();
+    hold_activations();
+  }
+  void after_fork() noexcept {
+    release_activations();
+    if (target_ != nullptr) target_->let_go();
+    lock_.unlock();
   }
 
   Context ambient() noexcept override { return is_exiting() ? Context{} : read_current(); }
@@ -207,6 +222,9 @@ union BridgeStorage {
 };
 constinit BridgeStorage storage;
 
+void before_fork() { storage.backend.before_fork(); }
+void after_fork() { storage.backend.after_fork(); }
+
 // The provider goes as well: the application may count on its destructor to flush.
 void note_exit() {
   exiting.store(true, std::memory_order_release);
@@ -221,7 +239,8 @@ Bridge install(TracerProviderPointer provider) noexcept {
     // In this order, so that the exit is noted before opentelemetry-cpp's statics are destroyed.
     api::context::RuntimeContext::GetCurrent();
     TracerProviderPointer global = api::trace::Provider::GetTracerProvider();
-    static const bool noted = std::atexit(note_exit) == 0;
+    static const bool noted =
+        std::atexit(note_exit) == 0 && pthread_atfork(before_fork, after_fork, after_fork) == 0;
     static_cast<void>(noted);
     if (!provider) provider = std::move(global);
     if (!storage.backend.take(std::make_shared<Target>(std::move(provider)))) {

@@ -59,14 +59,16 @@ BridgedSpan* BridgedSpan::of(std::uint64_t word) noexcept {
 }
 
 void BridgedSpan::finish(const SpanRecord& record) noexcept {
+  // All durations of the span by the same anchor of the clock.
+  NativeBackend& native = NativeBackend::instance();
+  const std::int64_t end = native.unix_nanos(record.end_tick);
+  const std::int64_t start = native.unix_nanos(start_.tick);
   try {
-    replay(record);
+    replay(record, start);
   } catch (...) {  // no memory for the rest
     count(Counter::dropped_attributes);
   }
-  // Both ends of the duration by the same anchor of the clock.
-  NativeBackend& native = NativeBackend::instance();
-  end_at(native.unix_nanos(record.end_tick) - native.unix_nanos(start_.tick));
+  end_at(end - start);
 }
 
 void BridgedSpan::discard() noexcept {
@@ -81,7 +83,7 @@ void BridgedSpan::end_at(std::int64_t nanos_after_start) noexcept {
   span_->End(options);
 }
 
-void BridgedSpan::replay(const SpanRecord& record) {
+void BridgedSpan::replay(const SpanRecord& record, std::int64_t start_unix_nanos) {
   const SpanView source(record, 0, 0);
   if (hash_of(source.name()) != name_) span_->UpdateName(to_api(source.name()));
 
@@ -95,9 +97,8 @@ void BridgedSpan::replay(const SpanRecord& record) {
   });
 
   NativeBackend& native = NativeBackend::instance();
-  const std::int64_t start = native.unix_nanos(start_.tick);
   for (const EventNode* event = record.totals.first_event; event != nullptr; event = event->next) {
-    const std::int64_t at = start_.unix_nanos + (native.unix_nanos(event->tick) - start);
+    const std::int64_t at = start_.unix_nanos + (native.unix_nanos(event->tick) - start_unix_nanos);
     span_->AddEvent(to_api(std::string_view(event->name, event->name_size)),
                     api::common::SystemTimestamp(std::chrono::nanoseconds(at)),
                     RecordedAttributes(AttributesView(&event->attributes, event->attributes.size,

@@ -47,7 +47,8 @@ class BridgedSpan {
   static BridgedSpan* of(std::uint64_t word) noexcept;
 
  private:
-  void replay(const SpanRecord& record);
+  // `start_unix_nanos`: what the start's tick means now.
+  void replay(const SpanRecord& record, std::int64_t start_unix_nanos);
   void replay_links(const SpanRecord& record) noexcept;
   void end_at(std::int64_t nanos_after_start) noexcept;
 

@@ -91,11 +91,14 @@ void refresh_anchor() noexcept {
   constexpr std::uint64_t settled_nanos = 1000000000;
   if (!calibration.writer.try_lock()) return;
   std::lock_guard guard(calibration.writer, std::adopt_lock);
+  const bool settled = calibration.anchor.monotonic - calibration.first.monotonic > settled_nanos;
+  if (settled) {  // by the rate as it is, to spare the system's clocks
+    const auto since = static_cast<double>(read_ticks() - calibration.anchor.ticks);
+    if (since * calibration.nanos_per_tick.load(std::memory_order_relaxed) < settled_nanos) return;
+  }
   Moment moment = now();
   if (tick_source.load(std::memory_order_relaxed) == TickSource::monotonic) moment.ticks = moment.monotonic;
   if (calibration.first.monotonic == 0) calibration.first = calibration.anchor = moment;
-  const bool settled = calibration.anchor.monotonic - calibration.first.monotonic > settled_nanos;
-  if (settled && moment.monotonic - calibration.anchor.monotonic < settled_nanos) return;
   if (tick_source.load(std::memory_order_relaxed) == TickSource::monotonic) {
     publish(moment, 1.0);
   } else {
