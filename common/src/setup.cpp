@@ -25,7 +25,6 @@ struct SetupState {
   std::mutex mutex;
   bool active = false;  // guarded by `mutex`
   bool exit_registered = false;
-  std::string* description = nullptr;  // never destroyed
   std::atomic<std::int64_t> exit_timeout_milliseconds{2000};
 };
 constinit SetupState state;
@@ -40,21 +39,6 @@ void flush_at_exit() {
 
 // The parent may have held it; whoever waited in it there is not here.
 void renew_mutex_in_child() { new (&state.mutex) std::mutex; }
-
-// What became of the spans, for those who look for it.
-void log_counters() noexcept {
-  try {
-    const Counters all = counters();
-    std::string text = "midtrace was shut down:";
-    for (std::size_t i = 0; i < all.values.size(); ++i) {
-      if (all.values[i] == 0) continue;
-      text.append(" ").append(counter_name(static_cast<Counter>(i))).append("=");
-      text.append(std::to_string(all.values[i]));
-    }
-    report(Severity::debug, "setup.counters", text);
-  } catch (...) {  // no memory
-  }
-}
 
 std::string turn_on(ReadyOptions&& ready) {
   NativeOptions native;
@@ -106,16 +90,12 @@ Telemetry setup(SetupOptions options) noexcept {
     set_logger(ready.logger);
     set_propagator(ready.propagator);
     telemetry.error_ = ready.error;
-    std::string description = std::move(ready.description);
     const bool wanted = !ready.disabled && ready.error.empty() && !ready.exporters.empty();
     if (wanted) telemetry.error_ = turn_on(std::move(ready));
     if (!telemetry.error_.empty()) report(Severity::error, "setup.failed", telemetry.error_);
     if (!wanted || !telemetry.error_.empty()) return telemetry;
     state.active = true;
     telemetry.owner_ = true;
-    if (state.description == nullptr) state.description = new std::string;
-    *state.description = std::move(description);
-    report(Severity::debug, "setup.configuration", "midtrace is set up:\n" + *state.description);
     state.exit_timeout_milliseconds.store(telemetry.exit_timeout_.count(), std::memory_order_relaxed);
     if (!state.exit_registered) state.exit_registered = std::atexit(flush_at_exit) == 0;
   } catch (const std::exception& failure) {
@@ -159,17 +139,9 @@ bool Telemetry::shutdown(std::chrono::milliseconds timeout) noexcept {
   std::lock_guard guard(state.mutex);
   if (!state.active) return true;
   state.active = false;
-  if (state.description != nullptr) state.description->clear();
   const bool complete = NativeBackend::instance().shutdown(timeout);
   withdraw_anchor();
-  log_counters();
   return complete;
-}
-
-std::string describe() {
-  std::lock_guard guard(state.mutex);
-  if (state.active && state.description != nullptr) return *state.description;
-  return "Tracing is off: midtrace::setup() was not called, has failed, or was shut down.\n";
 }
 
 }  // namespace v1

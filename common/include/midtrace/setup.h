@@ -90,11 +90,5 @@ class [[nodiscard]] Telemetry {
 
 Telemetry setup(SetupOptions options = {}) noexcept;
 
-// The configuration in effect, one line per setting: `name = value  (where it comes from: code, a variable,
-// or default)`. Nothing that may hold a secret is in it. One sentence when setup() was not called or has
-// failed. Any thread; takes a lock that setup() and shutdown() hold. With OTEL_LOG_LEVEL=debug setup() logs
-// it, and shutdown() logs the counters.
-std::string describe();
-
 }  // namespace v1
 }  // namespace midtrace

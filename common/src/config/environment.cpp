@@ -62,13 +62,6 @@ void Environment::warn_through_report(std::string_view cause, std::string_view s
 
 Environment::Environment(Lookup lookup, Warn warn) : lookup_(std::move(lookup)), warn_(std::move(warn)) {}
 
-Environment Environment::noting(std::set<std::string, std::less<>>& causes) const {
-  return Environment(lookup_, [&causes, warn = warn_](std::string_view cause, std::string_view sentence) {
-    causes.emplace(cause);
-    warn(cause, sentence);
-  });
-}
-
 Environment Environment::without_variables() const {
   return Environment([](const char*) -> const char* { return nullptr; }, warn_);
 }

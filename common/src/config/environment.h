@@ -13,7 +13,6 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,8 +40,6 @@ class Environment {
   explicit Environment(Lookup lookup, Warn warn = &Environment::warn_through_report);
   // The same warnings, every variable unset.
   Environment without_variables() const;
-  // The same, with the causes of its warnings also added to `causes`, which must outlive it.
-  Environment noting(std::set<std::string, std::less<>>& causes) const;
 
   // The value as it stands.
   std::optional<std::string> verbatim(const char* variable) const;

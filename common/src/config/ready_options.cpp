@@ -8,7 +8,6 @@
 
 #include "../export/linked_otlp.h"
 #include "../trace/named_samplers.h"
-#include "description.h"
 #include "detectors.h"
 #include "resource.h"
 #include "stderr_logger.h"
@@ -244,10 +243,7 @@ std::shared_ptr<Logger> choose_logger(const SetupOptions& options, const Environ
 }
 
 ReadyOptions make_ready(SetupOptions&& options, const Environment& surroundings) {
-  std::set<std::string, std::less<>> invalid;
-  const Environment environment =
-      (options.read_environment ? surroundings : surroundings.without_variables()).noting(invalid);
-  const AskedInCode asked(options);
+  const Environment environment = options.read_environment ? surroundings : surroundings.without_variables();
   ReadyOptions ready;
   ready.logger = choose_logger(options, environment);
   std::optional<Severity> ignored;
@@ -274,7 +270,6 @@ ReadyOptions make_ready(SetupOptions&& options, const Environment& surroundings)
   ready.disabled = environment.boolean("OTEL_SDK_DISABLED");
   if (ready.disabled) {
     ready.sampler = always_off_sampler();
-    ready.description = describe_ready(ready, asked, environment, invalid);
     return ready;
   }
 
@@ -290,7 +285,6 @@ ReadyOptions make_ready(SetupOptions&& options, const Environment& surroundings)
   std::erase(ready.processors, nullptr);
   if (ready.batch.each_at_once) ready.batch.export_batch_size = 1;
   open_exporters(ready);
-  ready.description = describe_ready(ready, asked, environment, invalid);
   return ready;
 }
 

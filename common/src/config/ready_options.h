@@ -33,9 +33,8 @@ struct ReadyOptions {
   std::shared_ptr<IdGenerator> ids;  // null: random
   std::shared_ptr<Logger> logger;    // never null
   std::chrono::milliseconds exit_timeout{2000};
-  bool disabled = false;    // OTEL_SDK_DISABLED: no spans at all; propagator and logger hold nevertheless
-  std::string error;        // not empty: tracing stays off
-  std::string description;  // for describe()
+  bool disabled = false;  // OTEL_SDK_DISABLED: no spans at all; propagator and logger hold nevertheless
+  std::string error;      // not empty: tracing stays off
 };
 
 // The logger alone. setup() asks for it first, so that whatever make_ready() reports goes to it; an invalid
