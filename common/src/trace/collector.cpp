@@ -8,6 +8,7 @@
 #include <condition_variable>
 #include <mutex>
 #include <new>
+#include <thread>
 
 #include <midtrace/trace/counters.h>
 #include <midtrace/trace/instrumentation.h>
@@ -55,6 +56,7 @@ struct Run {
   SteadyClock::time_point stop_deadline{};
   bool stopped = false;
   bool complete = false;  // once stopped: everything was exported
+  pthread_t thread{};
 
   bool abandoned =
       false;  // guarded by `Runs::consumer`: shut down without it, so the queues are not its any more
@@ -261,18 +263,25 @@ bool start_thread(const std::shared_ptr<Run>& run) noexcept {
   sigset_t before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  pthread_attr_t attributes;
-  pthread_attr_init(&attributes);
-  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  pthread_t thread;
-  const int failure = pthread_create(&thread, &attributes, thread_main, argument);
-  pthread_attr_destroy(&attributes);
+  const int failure = pthread_create(&run->thread, nullptr, thread_main, argument);
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (failure != 0) {
     delete argument;
     return false;
   }
   return true;
+}
+
+// Until the thread is gone, with what libraries keep per thread: at exit they clean up after themselves, and
+// must not do so on two threads at once. It has nothing more to do but that; should it hang, it is left
+// alone.
+void await_end_of_thread(Run& run, bool stopped) noexcept {
+  constexpr int patience = 200;
+  for (int attempt = 0; stopped && attempt < patience; ++attempt) {
+    if (pthread_tryjoin_np(run.thread, nullptr) == 0) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(attempt == 0 ? 0 : 1));
+  }
+  pthread_detach(run.thread);
 }
 
 // Keeps `run` for ever and makes it the current one.
@@ -380,6 +389,7 @@ bool Collector::shutdown(std::chrono::milliseconds timeout) noexcept {
   Run* run = runs.current.exchange(nullptr, std::memory_order_acq_rel);
   if (run == nullptr || run->generation != fork_generation()) return true;
   bool complete = false;
+  bool stopped = false;
   {
     std::unique_lock lock(run->mutex);
     run->stop_deadline = deadline_after(timeout);
@@ -391,12 +401,14 @@ bool Collector::shutdown(std::chrono::milliseconds timeout) noexcept {
     run->stop.store(true, std::memory_order_release);
     sem_post(&run->wake);
     run->changed.wait_until(lock, run->stop_deadline, [&] { return run->stopped; });
-    complete = run->stopped && run->complete;
+    stopped = run->stopped;
+    complete = stopped && run->complete;
     if (!run->stopped) {
       std::lock_guard guard(runs.consumer);
       run->abandoned = true;
     }
   }
+  await_end_of_thread(*run, stopped);
   discard_queued();
   if (!complete) {
     report(Severity::warning, "collector.incomplete",

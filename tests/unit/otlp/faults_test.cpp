@@ -367,6 +367,7 @@ TEST_F(OtlpHttp, AReceiverThatNeverAnswersCostsTheApplicationNothingButSpans) {
       counted(Counter::spans_exported) + midtrace::counters().dropped_spans() - before_.dropped_spans());
 }
 
+#ifndef __SANITIZE_ADDRESS__  // its allocator may be locked for ever in a child of several threads
 TEST_F(OtlpHttp, AForkedChildHasAConnectionOfItsOwn) {
   HttpServer server;
   ASSERT_TRUE(start(to(server)).ok());
@@ -408,6 +409,7 @@ TEST_F(OtlpHttp, AProcessThatEndsWaitsNoLongerThanItsExitTimeout) {
   EXPECT_LT(steady_clock::now() - begin, seconds(4)) << "the fixture's exit timeout is one second";
   EXPECT_EQ(server.requests().size(), 1U) << "it tried, nevertheless";
 }
+#endif
 
 TEST_F(OtlpHttp, SocketsThatTheApplicationClosedAreNotUsedAgain) {
   HttpServer server;
