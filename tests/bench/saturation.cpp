@@ -1,11 +1,11 @@
 // What happens when spans come faster than they go: the cost of dropping, the rate of the collector, and an
 // exporter that does not return.
 //
-// Measured on AMD EPYC (2.45 GHz, virtual), 2 cores shared with other
-// builds (load 8 to 14), g++ 12.2 -O2, opentelemetry-cpp 1.28.0. Medians of two runs: dropping
-// at end 23.3 and 24.6 ns: holds. Without a record 48.3 (quick) and 28.8 ns: missed, holds. A span dropped
-// for a full queue costs 125 to 136 ns as a whole. Export 1.0 and 2.0 million spans/s discarding, 0.14 and
-// 0.27 million as OTLP/JSON. Stuck exporter 0.97 and 0.89 of the normal time: holds.
+// Measured on AMD EPYC (2.45 GHz, virtual), 2 cores with little else to do (load 1.4), g++ 12.2 -O2,
+// opentelemetry-cpp 1.29.0 (development). Two runs: dropping at end 18.9 and 18.6 ns: holds. Without a record
+// a whole span costs 33 and 38 ns: misses 30. A span dropped for a full queue costs 72 ns as a whole. Export
+// 8.9 and 8.6 million spans/s discarding, 3.0 million as OTLP/JSON. Stuck exporter 0.62 and 0.61 of the
+// normal time: holds.
 #include <midtrace/export/exporters.h>
 
 #include "cases.h"

@@ -1,11 +1,12 @@
 // What a span costs the thread that makes it: sampled and unsampled with eight attributes, and on many
 // threads at once.
 //
-// Measured on AMD EPYC (2.45 GHz, virtual), 2 cores shared with other
-// builds (load 8 to 14), g++ 12.2 -O2, opentelemetry-cpp 1.28.0. Ranges are the medians of all runs:
-// sampled 140 to 211 ns (reference 2232 to 3181 ns, 25 allocations): budget missed in each. Unsampled 15.5
-// to 15.9 ns (reference 189 to 202 ns, 5 allocations): missed, by less than 1 ns. No allocations of ours. 4
-// threads 0.99 to 1.01, 16 threads 1.00 to 1.16 of one thread: holds.
+// Measured on AMD EPYC (2.45 GHz, virtual), 2 cores with little else to do (load 1.4), g++ 12.2 -O2,
+// opentelemetry-cpp 1.29.0 (development). Medians of two full runs: sampled 102 and 99 ns: holds 120; against
+// the reference (1 698 and 1 694 ns, 21 allocations) 1/17: misses 1/20. Unsampled 12.7 ns (reference 86 to
+// 88, 1 allocation): holds. No allocations of ours. 4 threads 0.96 and 0.97, 16 threads 0.95 and 1.00 of one
+// thread: holds. With warm caches and nothing else in the process a sampled span costs 73 ns; two readings of
+// the clock are 20 of them.
 #include <barrier>
 #include <thread>
 
