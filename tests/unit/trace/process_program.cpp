@@ -453,19 +453,26 @@ std::uint64_t resident_kib() {
 }
 
 int memory_of_many_spans() {
-  const auto exporter = std::make_shared<midtrace_test::CountingExporter>();
+  const auto gate = std::make_shared<midtrace_test::GatedExporter>();
   SetupOptions options;
-  options.exporters.push_back(exporter);
+  options.exporters.push_back(gate);
   options.sampler = always_on_sampler();
   options.read_environment = false;
   Telemetry telemetry = setup(std::move(options));
-  for (int million = 1; million <= 5; ++million) {
-    for (int i = 0; i < 1000000; ++i) {
+  const auto make_spans = [](int count) {
+    for (int i = 0; i < count; ++i) {
       Span span = tracer().start("span");
       span.set("number", i);
       span.set("text", "some text of an ordinary length");
       if (i % 100 == 0) span.set("long", std::string_view("x"));
     }
+  };
+  // Memory follows the peak of what waits in the queue: reach it first.
+  make_spans(10000);
+  gate->open_gate();
+  telemetry.flush(seconds(20));
+  for (int million = 1; million <= 5; ++million) {
+    make_spans(1000000);
     telemetry.flush();
     if (million == 1) tell("after_one_million", resident_kib());
   }
