@@ -175,7 +175,7 @@ class KafkaBrokerTest : public testing::Test {
     }
     ASSERT_FALSE(kafka_broker_required()) << "real Kafka broker: " << why;
     report_kafka_not_run(why);
-    GTEST_SKIP();
+    GTEST_SKIP() << "the real Kafka broker is not here: " << why;
   }
 
   void TearDown() override {

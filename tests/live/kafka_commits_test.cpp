@@ -47,6 +47,20 @@ class KafkaCommits : public KafkaFixture {
     return report;
   }
 
+  // The first message and waiting, the second without waiting, and then all that was received.
+  template <class Poll>
+  void commit_in_every_way(rd_kafka_t* consumer, const rd_kafka_message_t* first,
+                           const rd_kafka_message_t* second, const Poll& poll_once) {
+    EXPECT_EQ(rd_kafka_commit_message(consumer, first, 0), RD_KAFKA_RESP_ERR_NO_ERROR);
+    EXPECT_EQ(committed(consumer), 1);
+    EXPECT_EQ(next_report(poll_once), RD_KAFKA_RESP_ERR_NO_ERROR);
+    EXPECT_EQ(rd_kafka_commit_message(consumer, second, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
+    EXPECT_EQ(next_report(poll_once), RD_KAFKA_RESP_ERR_NO_ERROR);
+    EXPECT_EQ(committed(consumer), 2);
+    EXPECT_EQ(rd_kafka_commit(consumer, nullptr, 0), RD_KAFKA_RESP_ERR_NO_ERROR);
+    EXPECT_EQ(committed(consumer), 3);
+  }
+
   std::vector<rd_kafka_resp_err_t> reports_;
 };
 
@@ -67,14 +81,7 @@ TEST_F(KafkaCommits, TheApplicationsCommitsWorkAndMakeNoSpans_Interceptors) {
     const Client consumer = make_committing_consumer();
     const auto poll_nothing = [&] { EXPECT_EQ(rd_kafka_consumer_poll(consumer.get(), 10), nullptr); };
     const OwnedMessage messages[] = {poll(consumer.get()), poll(consumer.get()), poll(consumer.get())};
-    EXPECT_EQ(rd_kafka_commit_message(consumer.get(), messages[0].get(), 0), RD_KAFKA_RESP_ERR_NO_ERROR);
-    EXPECT_EQ(committed(consumer.get()), 1);
-    EXPECT_EQ(next_report(poll_nothing), RD_KAFKA_RESP_ERR_NO_ERROR);
-    EXPECT_EQ(rd_kafka_commit_message(consumer.get(), messages[1].get(), 1), RD_KAFKA_RESP_ERR_NO_ERROR);
-    EXPECT_EQ(next_report(poll_nothing), RD_KAFKA_RESP_ERR_NO_ERROR);
-    EXPECT_EQ(committed(consumer.get()), 2);
-    EXPECT_EQ(rd_kafka_commit(consumer.get(), nullptr, 0), RD_KAFKA_RESP_ERR_NO_ERROR);
-    EXPECT_EQ(committed(consumer.get()), 3);
+    commit_in_every_way(consumer.get(), messages[0].get(), messages[1].get(), poll_nothing);
   }
   EXPECT_EQ(tree({.attributes = false}), no_commits_tree);
 }
@@ -86,14 +93,7 @@ TEST_F(KafkaCommits, TheApplicationsCommitsWorkAndMakeNoSpans_Wrapper) {
     std::vector<kafka::Message> messages;
     for (int i = 0; i < 3; ++i)
       messages.push_back(kafka::consume(consumer.get(), 10s));
-    EXPECT_EQ(rd_kafka_commit_message(consumer.get(), messages[0].get(), 0), RD_KAFKA_RESP_ERR_NO_ERROR);
-    EXPECT_EQ(committed(consumer.get()), 1);
-    EXPECT_EQ(next_report(poll_nothing), RD_KAFKA_RESP_ERR_NO_ERROR);
-    EXPECT_EQ(rd_kafka_commit_message(consumer.get(), messages[1].get(), 1), RD_KAFKA_RESP_ERR_NO_ERROR);
-    EXPECT_EQ(next_report(poll_nothing), RD_KAFKA_RESP_ERR_NO_ERROR);
-    EXPECT_EQ(committed(consumer.get()), 2);
-    EXPECT_EQ(rd_kafka_commit(consumer.get(), nullptr, 0), RD_KAFKA_RESP_ERR_NO_ERROR);
-    EXPECT_EQ(committed(consumer.get()), 3);
+    commit_in_every_way(consumer.get(), messages[0].get(), messages[1].get(), poll_nothing);
   }
   EXPECT_EQ(tree({.attributes = false}), no_commits_tree);
 }

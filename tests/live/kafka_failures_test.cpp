@@ -74,6 +74,63 @@ send orders PRODUCER
 )");
 }
 
+constexpr std::string_view timed_out_tree = R"(
+send orders PRODUCER
+  status ERROR
+  error.type = _MSG_TIMED_OUT
+  messaging.destination.partition.id = 0
+)";
+
+TEST_F(KafkaFailures, ABrokerThatGoesAwayAndStaysAwayEndsTheSpanAtItsTimeout_Interceptors) {
+  const Client producer = make_producer({}, {{"message.timeout.ms", "1500"}});
+  ASSERT_EQ(produce(producer.get()), RD_KAFKA_RESP_ERR_NO_ERROR);
+  deliver(producer.get());
+  recorder_->clear();
+  ASSERT_TRUE(cluster_->set_broker_down(1));
+  ASSERT_EQ(produce(producer.get()), RD_KAFKA_RESP_ERR_NO_ERROR);
+  ASSERT_EQ(drain_reports(producer.get()), 0);
+  EXPECT_EQ(brief(), timed_out_tree);
+}
+
+TEST_F(KafkaFailures, ABrokerThatGoesAwayAndStaysAwayEndsTheSpanAtItsTimeout_Wrapper) {
+  const Client producer = make_producer({}, {{"message.timeout.ms", "1500"}});
+  ASSERT_EQ(produce_by_wrapper(producer.get()), RD_KAFKA_RESP_ERR_NO_ERROR);
+  deliver(producer.get());
+  recorder_->clear();
+  ASSERT_TRUE(cluster_->set_broker_down(1));
+  ASSERT_EQ(produce_by_wrapper(producer.get()), RD_KAFKA_RESP_ERR_NO_ERROR);
+  ASSERT_EQ(drain_reports(producer.get()), 0);
+  EXPECT_EQ(brief(), timed_out_tree);
+}
+
+// What librdkafka repeats by itself is one message and one send.
+TEST_F(KafkaFailures, AConnectionThatBreaksInTheMiddleOfARequestIsOneSpanWithoutAnError) {
+  const Client producer = make_producer({}, {{"retry.backoff.ms", "10"}, {"reconnect.backoff.ms", "10"}});
+  cluster_->fail_next_produce({RD_KAFKA_RESP_ERR__TRANSPORT, RD_KAFKA_RESP_ERR__TRANSPORT});
+  ASSERT_EQ(produce(producer.get()), RD_KAFKA_RESP_ERR_NO_ERROR);
+  deliver(producer.get());
+  EXPECT_EQ(brief(), R"(
+send orders PRODUCER
+  messaging.destination.partition.id = 0
+  messaging.kafka.offset = 0
+)");
+}
+
+TEST_F(KafkaFailures, AConsumerWhoseBrokerGoesAwayMakesNoSpans) {
+  {
+    const Client consumer = make_consumer();
+    ASSERT_FALSE(kafka::consume(consumer.get(), 10ms));
+    ASSERT_TRUE(cluster_->set_broker_down(1));
+    for (int i = 0; i < 20; ++i) {
+      const kafka::Message message = kafka::consume(consumer.get(), 50ms);
+      if (!message) continue;
+      EXPECT_NE(message->err, RD_KAFKA_RESP_ERR_NO_ERROR);
+      const auto processing = kafka::process(message);
+    }
+  }
+  EXPECT_EQ(brief(), "\n");
+}
+
 constexpr std::string_view unknown_partition_tree = R"(
 send orders PRODUCER
   status ERROR

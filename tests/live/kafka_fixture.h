@@ -24,6 +24,7 @@
 #include <midtrace/testing/testing.h>
 #include <midtrace/trace/tracer.h>
 
+#include "live/kafka_headers.h"
 #include "support/mock_cluster.h"
 #ifdef MIDTRACE_TEST_BRIDGE
 #include "support/bridge_recorder.h"
@@ -83,7 +84,6 @@ struct DestroyClient {
 using Client = std::unique_ptr<rd_kafka_t, DestroyClient>;
 
 using Properties = std::map<std::string, std::string>;
-using HeaderList = std::vector<std::pair<std::string, std::string>>;
 
 // A message to produce. A null value or key is one that is not there.
 struct Sent {
@@ -93,47 +93,6 @@ struct Sent {
   std::int32_t partition = RD_KAFKA_PARTITION_UA;
   HeaderList headers = {};
 };
-
-// The context as a traceparent header would carry it.
-inline std::string traceparent(const SpanContext& context) {
-  char text[traceparent_length];
-  write_traceparent(context, text);
-  return {text, traceparent_length};
-}
-
-inline rd_kafka_headers_t* make_headers(const HeaderList& list) {
-  rd_kafka_headers_t* headers = rd_kafka_headers_new(list.size());
-  for (const auto& [name, value] : list) {
-    rd_kafka_header_add(headers, name.data(), static_cast<ssize_t>(name.size()), value.data(),
-                        static_cast<ssize_t>(value.size()));
-  }
-  return headers;
-}
-
-inline HeaderList list_headers(const rd_kafka_headers_t* headers) {
-  HeaderList list;
-  const char* name = nullptr;
-  const void* value = nullptr;
-  std::size_t size = 0;
-  for (std::size_t index = 0; rd_kafka_header_get_all(headers, index, &name, &value, &size) == 0; ++index) {
-    list.emplace_back(name, value != nullptr ? std::string(static_cast<const char*>(value), size) : "(null)");
-  }
-  return list;
-}
-
-inline HeaderList headers_of(const rd_kafka_message_t* message) {
-  rd_kafka_headers_t* headers = nullptr;
-  if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR) return {};
-  return list_headers(headers);
-}
-
-inline std::vector<std::string> values_of(const HeaderList& headers, const std::string& name) {
-  std::vector<std::string> values;
-  for (const auto& header : headers) {
-    if (header.first == name) values.push_back(header.second);
-  }
-  return values;
-}
 
 class KafkaFixture : public ::testing::Test {
  protected:

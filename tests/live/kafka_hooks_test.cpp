@@ -267,11 +267,10 @@ TEST_F(KafkaThrowingHooks, TheirExceptionsAreSwallowedCountedAndReported_Wrapper
   {
     const Client client = make_producer(throwing());
     char value[] = "order";
-    EXPECT_EQ(
-        kafka::Producer(client.get())
-            .producev(RD_KAFKA_V_TOPIC("orders"), RD_KAFKA_V_VALUE(value, 5),
-                      RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END),
-        RD_KAFKA_RESP_ERR_NO_ERROR);
+    EXPECT_EQ(kafka::Producer(client.get())
+                  .producev(RD_KAFKA_V_TOPIC("orders"), RD_KAFKA_V_VALUE(value, 5),
+                            RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END),
+              RD_KAFKA_RESP_ERR_NO_ERROR);
     deliver(client.get());
     const Client consumer = make_consumer(throwing());
     const kafka::Message message = kafka::consume(consumer.get(), 10s);

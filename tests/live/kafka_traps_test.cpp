@@ -102,8 +102,8 @@ class KafkaSizeControl : public KafkaTraps, public ::testing::WithParamInterface
  public:
   // The child: sends messages up to the largest that librdkafka accepts.
   void send_up_to_the_limit(void (*add_interceptor)(rd_kafka_conf_t*)) {
-    rd_kafka_conf_t* conf = configuration({{"message.max.bytes", std::to_string(limit)},
-                                           {"compression.codec", GetParam()}});
+    rd_kafka_conf_t* conf =
+        configuration({{"message.max.bytes", std::to_string(limit)}, {"compression.codec", GetParam()}});
     add_interceptor(conf);
     const Client client = create(RD_KAFKA_PRODUCER, conf);
     const std::string text(limit, 'x');

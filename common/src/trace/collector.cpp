@@ -284,6 +284,9 @@ void await_end_of_thread(Run& run, bool stopped) noexcept {
   pthread_detach(run.thread);
 }
 
+// An exporter or a processor that asks for a flush or a shutdown would wait for itself.
+bool is_its_thread(const Run& run) noexcept { return pthread_equal(pthread_self(), run.thread) != 0; }
+
 // Keeps `run` for ever and makes it the current one.
 bool begin(std::shared_ptr<Run> run) {
   {
@@ -369,6 +372,7 @@ bool Collector::flush(std::chrono::milliseconds timeout) noexcept {
   Run* run = runs.current.load(std::memory_order_acquire);
   // Nothing was finished in this process yet.
   if (run == nullptr || run->generation != fork_generation()) return true;
+  if (is_its_thread(*run)) return false;
   FlushCall call;
   call.deadline = deadline_after(timeout);
   std::unique_lock lock(run->mutex);
@@ -400,7 +404,7 @@ bool Collector::shutdown(std::chrono::milliseconds timeout) noexcept {
       exporter->give_up_at(give_up);
     run->stop.store(true, std::memory_order_release);
     sem_post(&run->wake);
-    run->changed.wait_until(lock, run->stop_deadline, [&] { return run->stopped; });
+    if (!is_its_thread(*run)) run->changed.wait_until(lock, run->stop_deadline, [&] { return run->stopped; });
     stopped = run->stopped;
     complete = stopped && run->complete;
     if (!run->stopped) {

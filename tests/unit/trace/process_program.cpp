@@ -206,6 +206,29 @@ int fork_under_load() {
   return well ? 0 : 1;
 }
 
+// A processor goes on in the child, and both processes say who they are.
+struct MarksProcess final : SpanProcessor {
+  void on_end(FinishedSpan& span) override { span.set_name(std::string(span.view().name()) + " seen"); }
+};
+
+int fork_with_a_processor() {
+  SetupOptions options;
+  options.exporters.push_back(otlp_file_exporter(directory + "/%p.jsonl"));
+  options.processors.push_back(std::make_shared<MarksProcess>());
+  options.sampler = always_on_sampler();
+  options.read_environment = false;
+  Telemetry telemetry = setup(std::move(options));
+  tracer().start("parent").end();
+  const pid_t child = fork();
+  if (child == 0) {
+    tracer().start("child").end();
+    _exit(telemetry.flush(seconds(20)) ? 0 : 1);
+  }
+  int status = -1;
+  waitpid(child, &status, 0);
+  return status == 0 && telemetry.flush(seconds(20)) ? 0 : 1;
+}
+
 int fork_of_a_fork() {
   Telemetry telemetry = start_tracing();
   tracer().start("first").end();
@@ -535,6 +558,7 @@ int main(int argc, char** argv) {
       {"fork_in_span", fork_in_span},
       {"fork_under_load", fork_under_load},
       {"fork_of_a_fork", fork_of_a_fork},
+      {"fork_with_a_processor", fork_with_a_processor},
       {"fork_without_tracing_in_the_child", fork_without_tracing_in_the_child},
       {"fork_while_another_thread_shuts_down", fork_while_another_thread_shuts_down},
       {"spans_at_exit", spans_at_exit},

@@ -77,6 +77,12 @@ TEST(Fork, works_in_a_forked_child_again) {
   expect_unique_span_ids(run.spans());
 }
 
+TEST(Fork, takes_span_processors_along) {
+  ProcessRunner run("fork_with_a_processor");
+  run.succeeds();
+  EXPECT_EQ(names_in(run.spans()), (Names{"child seen", "parent seen"}));
+}
+
 TEST(Fork, of_a_child_that_does_not_trace_costs_nothing_and_exits) {
   ProcessRunner run("fork_without_tracing_in_the_child");
   run.succeeds();

@@ -1,5 +1,7 @@
 // The application's span processors: what they see, what they may change, and that they harm nobody.
+#include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <stdexcept>
@@ -160,6 +162,68 @@ TEST(Processor, isToldOnceWhenSetUpEnds) {
     EXPECT_EQ(stopped, 0);
   }
   EXPECT_EQ(stopped, 1);
+}
+
+TEST(Processor, thatFlushesOrShutsDownDoesNotWaitForItself) {
+  const auto impatient = std::make_shared<Lambdas>();
+  testing::Recorder recorder({.processors = {impatient}});
+  const auto begin = std::chrono::steady_clock::now();
+  bool flushed = true;
+  impatient->ended = [&](FinishedSpan&) { flushed = recorder.telemetry().flush(std::chrono::hours(1)); };
+  tracer().start("span").end();
+  EXPECT_TRUE(recorder.telemetry().flush());
+  EXPECT_FALSE(flushed);
+  bool complete = true;
+  impatient->ended = [&](FinishedSpan&) { complete = recorder.telemetry().shutdown(std::chrono::hours(1)); };
+  tracer().start("span").end();
+  recorder.telemetry().flush(std::chrono::seconds(20));
+  EXPECT_FALSE(complete);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::minutes(1));
+}
+
+// Threads trace on while set-up ends and begins anew with the same processor, which throws now and then.
+TEST(Processor, underLoadSeesEverySpanThatIsExportedThroughShutdownAndNewSetUp) {
+  const auto watcher = std::make_shared<Lambdas>();
+  std::atomic<std::uint64_t> seen{0};
+  std::atomic<std::uint64_t> started{0};
+  watcher->started = [&](Span& span, const Context&) {
+    span.set("number", static_cast<std::int64_t>(started.fetch_add(1)));
+  };
+  watcher->ended = [&](FinishedSpan&) {
+    if (seen.fetch_add(1) % 100 == 0) throw std::runtime_error("now and then");
+  };
+  const auto exporter = std::make_shared<midtrace_test::CountingExporter>();
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&stop] {
+      while (!stop.load()) {
+        Span span = tracer().start("work");
+        const Scope scope = span.activate();
+        tracer().start("below").end();
+      }
+    });
+  }
+  for (int round = 0; round < 10; ++round) {
+    SetupOptions options;
+    options.exporters.push_back(exporter);
+    options.processors.push_back(watcher);
+    options.sampler = always_on_sampler();
+    options.batch = BatchOptions{.queue_size = 256, .each_at_once = round % 2 == 0};
+    options.read_environment = false;
+    Telemetry telemetry = setup(std::move(options));
+    ASSERT_TRUE(telemetry.ok()) << telemetry.error();
+    const std::uint64_t before = exporter->spans.load();
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (exporter->spans.load() < before + 100 && std::chrono::steady_clock::now() < until)
+      std::this_thread::yield();
+    EXPECT_GE(exporter->spans.load(), before + 100);
+    EXPECT_TRUE(telemetry.shutdown(std::chrono::seconds(20)));
+  }
+  stop = true;
+  for (std::thread& thread : threads)
+    thread.join();
+  EXPECT_EQ(seen.load(), exporter->spans.load());
 }
 
 TEST(SimpleProcessing, exportsEachSpanByItselfAsItEnds) {
