@@ -15,7 +15,7 @@ class KafkaFailures : public KafkaFixture {
       rd_kafka_poll(producer, 100);
     return rd_kafka_outq_len(producer);
   }
-  static rd_kafka_resp_err_t produce_by_wrapper(rd_kafka_t* client, const Sent& sent) {
+  static rd_kafka_resp_err_t produce_by_wrapper(rd_kafka_t* client, const Sent& sent = {}) {
     const std::size_t key_length = sent.key != nullptr ? 1 : 0;
     return kafka::Producer(client).producev(
         RD_KAFKA_V_TOPIC(sent.topic.c_str()), RD_KAFKA_V_PARTITION(sent.partition),
