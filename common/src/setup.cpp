@@ -10,6 +10,7 @@
 #include <midtrace/trace/backend.h>
 #include <midtrace/trace/instrumentation.h>
 
+#include "config/description.h"
 #include "config/ready_options.h"
 #include "trace/anchor.h"
 #include "trace/native_backend.h"
@@ -25,6 +26,7 @@ struct SetupState {
   std::mutex mutex;
   bool active = false;  // guarded by `mutex`
   bool exit_registered = false;
+  std::vector<Setting>* description = nullptr;  // never destroyed; the first is `tracing`
   std::atomic<std::int64_t> exit_timeout_milliseconds{2000};
 };
 constinit SetupState state;
@@ -40,6 +42,15 @@ void flush_at_exit() {
 // The parent may have held it; whoever waited in it there is not here.
 void renew_mutex_in_child() { new (&state.mutex) std::mutex; }
 
+void describe_off(std::string why) noexcept {
+  if (state.description == nullptr || state.description->empty()) return;
+  try {
+    state.description->front() = {"tracing", "off", std::move(why)};
+  } catch (...) {
+    state.description->clear();  // rather nothing than what is wrong
+  }
+}
+
 std::string turn_on(ReadyOptions&& ready) {
   NativeOptions native;
   native.collector.resource = std::move(ready.resource);
@@ -47,6 +58,7 @@ std::string turn_on(ReadyOptions&& ready) {
   native.collector.processors = std::move(ready.processors);
   native.collector.batch = ready.batch;
   native.collector.clock = std::move(ready.clock);
+  native.collector.diagnostics = ready.debug;
   native.sampler = std::move(ready.sampler);
   native.ids = std::move(ready.ids);
   native.limits = ready.limits;
@@ -83,6 +95,8 @@ Telemetry setup(SetupOptions options) noexcept {
       return telemetry;
     }
     forget_reports();
+    if (state.description == nullptr) state.description = new std::vector<Setting>;
+    *state.description = {{"tracing", "off", "setup() failed"}};
     const Environment& environment = options.read_environment ? process_environment() : empty_environment();
     set_logger(choose_logger(options, environment));  // it hears of what is wrong with the rest
     ReadyOptions ready = make_ready(std::move(options), environment);
@@ -90,9 +104,16 @@ Telemetry setup(SetupOptions options) noexcept {
     set_logger(ready.logger);
     set_propagator(ready.propagator);
     telemetry.error_ = ready.error;
+    *state.description = std::move(ready.description);
+    const bool debug = ready.debug;
     const bool wanted = !ready.disabled && ready.error.empty() && !ready.exporters.empty();
     if (wanted) telemetry.error_ = turn_on(std::move(ready));
-    if (!telemetry.error_.empty()) report(Severity::error, "setup.failed", telemetry.error_);
+    if (!telemetry.error_.empty()) {
+      report(Severity::error, "setup.failed", telemetry.error_);
+      describe_off("setup() failed: " + telemetry.error_);
+    }
+    if (debug)
+      report(Severity::debug, "setup.configuration", "configuration: " + to_text(*state.description, "; "));
     if (!wanted || !telemetry.error_.empty()) return telemetry;
     state.active = true;
     telemetry.owner_ = true;
@@ -139,9 +160,19 @@ bool Telemetry::shutdown(std::chrono::milliseconds timeout) noexcept {
   std::lock_guard guard(state.mutex);
   if (!state.active) return true;
   state.active = false;
+  describe_off("shut down");
   const bool complete = NativeBackend::instance().shutdown(timeout);
   withdraw_anchor();
   return complete;
+}
+
+std::string describe() {
+  std::lock_guard guard(state.mutex);
+  if (&active_backend() != &NativeBackend::instance())
+    return "tracing = on  (another copy of midtrace, or the bridge to another SDK, was set up first)\n";
+  if (state.description == nullptr || state.description->empty())
+    return "tracing = off  (midtrace::setup() was not called)\n";
+  return to_text(*state.description, "\n") + "\n";
 }
 
 }  // namespace v1

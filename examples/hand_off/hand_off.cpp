@@ -56,7 +56,8 @@ struct AnotherThread {
   std::thread& thread;
   bool await_ready() const noexcept { return false; }
   void await_suspend(std::coroutine_handle<> handle) const {
-    thread = std::thread([handle] { handle.resume(); });
+    std::thread& slot = thread;  // this object may be gone once the coroutine runs elsewhere
+    slot = std::thread([handle] { handle.resume(); });
   }
   void await_resume() const noexcept {}
 };

@@ -90,5 +90,11 @@ class [[nodiscard]] Telemetry {
 
 Telemetry setup(SetupOptions options = {}) noexcept;
 
+// The configuration in effect, one line per setting: `name = value  (where it comes from)`, which is `code`,
+// the name of a variable, or `default`. The first says whether tracing is on, and why not. No secret is in
+// it. Any thread; waits for a setup() or shutdown() that is running; may throw std::bad_alloc.
+// OTEL_LOG_LEVEL=debug logs it in setup(), as one line, and the counters once a minute and in shutdown().
+std::string describe();
+
 }  // namespace v1
 }  // namespace midtrace

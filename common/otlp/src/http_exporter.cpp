@@ -7,6 +7,7 @@
 #include <new>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <midtrace/export/exporters.h>
 #include <midtrace/otlp/exporter.h>
@@ -113,6 +114,7 @@ class HttpExporter final : public Exporter {
   ~HttpExporter() override { drop_session(); }
 
   std::string open() noexcept override;
+  std::vector<Setting> settings() const override { return settings_.described; }
   ExportResult export_batch(const ExportBatch& batch) noexcept override;
   void give_up_at(std::chrono::steady_clock::time_point deadline) noexcept override {
     patience_.give_up_at(deadline);

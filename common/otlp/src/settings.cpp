@@ -53,6 +53,16 @@ std::optional<Set> find(const Environment& environment, const Variables& variabl
   return std::nullopt;
 }
 
+constexpr const char* from_code = "code";
+constexpr const char* by_default = "default";
+
+// The origin of a setting for which the default holds instead.
+std::string invalid(const char* variable) { return std::string(variable) + ", invalid: see the warning"; }
+
+void describe(Settings& settings, const char* name, std::string value, std::string origin) {
+  settings.described.push_back({name, std::move(value), std::move(origin)});
+}
+
 // --- the endpoint
 
 class Url {
@@ -121,79 +131,92 @@ void take_endpoint(Settings& settings, const std::string& endpoint, std::string_
 }
 
 void read_endpoint(Settings& settings, const ExporterOptions& options, const Environment& environment) {
+  std::string origin = by_default;
   if (!options.endpoint.empty()) {
+    origin = from_code;
     take_endpoint(settings, options.endpoint, "otlp::ExporterOptions::endpoint", false);
   } else if (const auto traces = environment.text(endpoint_variables.traces)) {
+    origin = endpoint_variables.traces;
     take_endpoint(settings, *traces, endpoint_variables.traces, false);
   } else if (const auto base = environment.text(endpoint_variables.general)) {
+    origin = endpoint_variables.general;
     take_endpoint(settings, *base, endpoint_variables.general, true);
   } else {
     take_endpoint(settings, default_base, "the default", true);
   }
+  describe(settings, "OTLP endpoint", settings.problem.empty() ? settings.shown_url : "none", origin);
 }
 
 // --- protocol, compression, timeout
 
 void read_protocol(Settings& settings, const ExporterOptions& options, const Environment& environment) {
+  std::string origin = by_default;
   if (options.protocol) {
     settings.protocol = *options.protocol;
-    return;
+    origin = from_code;
+  } else if (const auto set = find(environment, protocol_variables)) {
+    origin = set->variable;
+    const std::string word = lower_case(set->value);
+    if (word == "http/json") {
+      settings.protocol = Protocol::http_json;
+    } else if (word == "grpc") {
+      settings.supported = false;
+      environment.warn(set->variable,
+                       std::string(set->variable) +
+                           " is \"grpc\", which midtrace does not speak; nothing is exported that "
+                           "way. Set it to http/protobuf and use the receiver's HTTP port, which is "
+                           "4318 by default");
+    } else if (word != "http/protobuf") {
+      origin = invalid(set->variable);
+      environment.warn(set->variable, std::string(set->variable) + " is " + quoted(set->value) +
+                                          ", which is no protocol of OTLP; using http/protobuf. There are "
+                                          "http/protobuf and http/json");
+    }
   }
-  const auto set = find(environment, protocol_variables);
-  if (!set) return;
-  const std::string word = lower_case(set->value);
-  if (word == "http/json") {
-    settings.protocol = Protocol::http_json;
-  } else if (word == "grpc") {
-    settings.supported = false;
-    environment.warn(set->variable,
-                     std::string(set->variable) +
-                         " is \"grpc\", which midtrace does not speak; nothing is exported that "
-                         "way. Set it to http/protobuf and use the receiver's HTTP port, which is "
-                         "4318 by default");
-  } else if (word != "http/protobuf") {
-    environment.warn(set->variable, std::string(set->variable) + " is " + quoted(set->value) +
-                                        ", which is no protocol of OTLP; using http/protobuf. There are "
-                                        "http/protobuf and http/json");
-  }
+  describe(settings, "OTLP protocol",
+           settings.protocol == Protocol::http_json ? "http/json" : "http/protobuf", origin);
 }
 
 void read_compression(Settings& settings, const ExporterOptions& options, const Environment& environment) {
+  std::string origin = by_default;
   if (options.compression) {
     settings.compression = *options.compression;
-    return;
+    origin = from_code;
+  } else if (const auto set = find(environment, compression_variables)) {
+    origin = set->variable;
+    const std::string word = lower_case(set->value);
+    if (word == "gzip") {
+      settings.compression = Compression::gzip;
+    } else if (word != "none") {
+      origin = invalid(set->variable);
+      environment.warn(set->variable, std::string(set->variable) + " is " + quoted(set->value) +
+                                          ", which is neither gzip nor none; using none");
+    }
   }
-  const auto set = find(environment, compression_variables);
-  if (!set) return;
-  const std::string word = lower_case(set->value);
-  if (word == "gzip") {
-    settings.compression = Compression::gzip;
-  } else if (word != "none") {
-    environment.warn(set->variable, std::string(set->variable) + " is " + quoted(set->value) +
-                                        ", which is neither gzip nor none; using none");
-  }
+  describe(settings, "OTLP compression", settings.compression == Compression::gzip ? "gzip" : "none", origin);
 }
 
 void read_timeout(Settings& settings, const ExporterOptions& options, const Environment& environment) {
   constexpr milliseconds most{0x7FFFFFFF};
+  std::string origin = by_default;
   if (options.timeout) {
     if (*options.timeout >= milliseconds(0) && *options.timeout <= most) {
       settings.timeout = *options.timeout;
+      origin = from_code;
     } else {
       environment.warn("otlp::ExporterOptions::timeout",
                        "otlp::ExporterOptions::timeout is " + std::to_string(options.timeout->count()) +
                            " ms, which is not from 0 to " + std::to_string(most.count()) + "; using " +
                            std::to_string(settings.timeout.count()));
     }
-    return;
+  } else if (const auto set = find(environment, timeout_variables)) {
+    const NumberRange range{.unit = "milliseconds"};
+    const auto instead = static_cast<std::uint32_t>(settings.timeout.count());
+    const auto number = environment.number(set->variable, range, instead);
+    settings.timeout = milliseconds(number.value_or(instead));
+    origin = number ? set->variable : invalid(set->variable);
   }
-  const NumberRange range{.unit = "milliseconds"};
-  const auto instead = static_cast<std::uint32_t>(settings.timeout.count());
-  for (const char* variable : {timeout_variables.traces, timeout_variables.general}) {
-    if (!environment.text(variable)) continue;
-    settings.timeout = milliseconds(environment.number(variable, range, instead).value_or(instead));
-    return;
-  }
+  describe(settings, "OTLP timeout", std::to_string(settings.timeout.count()) + " ms", origin);
 }
 
 // --- headers
@@ -259,13 +282,23 @@ void take_header(std::vector<Header>& headers, Header header) {
   }
 }
 
+std::string names_of(const std::vector<Header>& headers) {
+  std::string names;
+  for (const Header& header : headers)
+    names.append(names.empty() ? "" : ", ").append(header.name);
+  return names.empty() ? "none" : names;
+}
+
 void read_headers(Settings& settings, const ExporterOptions& options, const Environment& environment) {
   std::vector<Header> headers;
+  std::string origin = options.headers.empty() ? by_default : from_code;
   if (const auto set = find(environment, headers_variables)) {
+    origin = options.headers.empty() ? set->variable : std::string(set->variable) + " and code";
     std::string error;
     for (Header& header : parse_headers(set->value, error))
       take_header(headers, std::move(header));
     if (!error.empty()) {
+      origin = invalid(set->variable);
       environment.warn(set->variable,
                        std::string(set->variable) + ": " + error +
                            "; using none of it. Write name=value,name=value, with ',', ';' and "
@@ -287,6 +320,7 @@ void read_headers(Settings& settings, const ExporterOptions& options, const Envi
     settings.header_lines.push_back(header.value.empty() ? header.name + ";"
                                                          : header.name + ": " + header.value);
   }
+  describe(settings, "OTLP headers", names_of(headers), origin);
 }
 
 // --- files
@@ -308,9 +342,9 @@ std::string problem_of_file(const std::string& path, std::string_view what, std:
   return {};
 }
 
-void read_file(Settings& settings, std::string Settings::*path, const std::string& chosen,
-               const char* chosen_name, const Variables& variables, std::string_view what,
-               const Environment& environment) {
+void read_file(Settings& settings, std::string Settings::*path, const char* described,
+               const std::string& chosen, const char* chosen_name, const Variables& variables,
+               std::string_view what, const Environment& environment) {
   std::string_view source = chosen_name;
   settings.*path = chosen;
   if (chosen.empty()) {
@@ -320,16 +354,17 @@ void read_file(Settings& settings, std::string Settings::*path, const std::strin
     source = set->variable;
   }
   if (settings.problem.empty()) settings.problem = problem_of_file(settings.*path, what, source);
+  describe(settings, described, quoted(settings.*path), chosen.empty() ? std::string(source) : from_code);
 }
 
 void read_files(Settings& settings, const ExporterOptions& options, const Environment& environment) {
-  read_file(settings, &Settings::certificate, options.certificate, "otlp::ExporterOptions::certificate",
-            certificate_variables, "certificate file", environment);
-  read_file(settings, &Settings::client_certificate, options.client_certificate,
+  read_file(settings, &Settings::certificate, "OTLP certificate", options.certificate,
+            "otlp::ExporterOptions::certificate", certificate_variables, "certificate file", environment);
+  read_file(settings, &Settings::client_certificate, "OTLP client certificate", options.client_certificate,
             "otlp::ExporterOptions::client_certificate", client_certificate_variables,
             "client certificate file", environment);
-  read_file(settings, &Settings::client_key, options.client_key, "otlp::ExporterOptions::client_key",
-            client_key_variables, "client key file", environment);
+  read_file(settings, &Settings::client_key, "OTLP client key", options.client_key,
+            "otlp::ExporterOptions::client_key", client_key_variables, "client key file", environment);
   if (settings.problem.empty() && settings.client_certificate.empty() != settings.client_key.empty()) {
     settings.problem = std::string("OTLP over TLS has a client ") +
                        (settings.client_key.empty() ? "certificate but no key" : "key but no certificate") +

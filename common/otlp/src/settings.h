@@ -37,6 +37,7 @@ struct Settings {
   std::size_t response_bytes = 0;
   bool supported = true;  // false: a protocol that midtrace does not speak was asked for, which is reported
   std::string problem;    // not empty: nothing can be sent
+  std::vector<Setting> described;  // for describe()
 };
 
 Settings make_settings(const ExporterOptions& options, const Environment& environment);

@@ -62,6 +62,13 @@ void Environment::warn_through_report(std::string_view cause, std::string_view s
 
 Environment::Environment(Lookup lookup, Warn warn) : lookup_(std::move(lookup)), warn_(std::move(warn)) {}
 
+Environment Environment::noting(std::set<std::string, std::less<>>& causes) const {
+  return Environment(lookup_, [&causes, warn = warn_](std::string_view cause, std::string_view sentence) {
+    causes.emplace(cause);
+    warn(cause, sentence);
+  });
+}
+
 Environment Environment::without_variables() const {
   return Environment([](const char*) -> const char* { return nullptr; }, warn_);
 }
@@ -135,7 +142,7 @@ std::optional<std::uint32_t> Environment::number(const char* variable, const Num
 void Environment::warn(std::string_view cause, std::string_view sentence) const { warn_(cause, sentence); }
 
 ModuleMode module_mode(std::string_view module) noexcept {
-  constexpr std::string_view prefix = "MIDTRACE_";
+  constexpr std::string_view prefix = module_variable_prefix;
   std::array<char, 64> variable{};
   if (module.size() + prefix.size() >= variable.size()) return ModuleMode::on;
   std::memcpy(variable.data(), prefix.data(), prefix.size());
@@ -147,18 +154,12 @@ ModuleMode module_mode(std::string_view module) noexcept {
   if (equal_ignoring_case(value, "propagate")) return ModuleMode::propagate;
 
   // Modules ask once per client, so what was said already is remembered here, one bit per module.
-  struct Known {
-    std::string_view module;
-    std::string_view cause;
-  };
-  static constexpr std::array known{Known{"KAFKA", "MIDTRACE_KAFKA"}, Known{"AMQP", "MIDTRACE_AMQP"},
-                                    Known{"REDIS", "MIDTRACE_REDIS"}, Known{"POSTGRES", "MIDTRACE_POSTGRES"}};
   static constinit std::atomic<std::uint32_t> said{0};
   const auto found =
-      std::find_if(known.begin(), known.end(), [&](const Known& entry) { return entry.module == module; });
-  const std::uint32_t bit = 1U << static_cast<unsigned>(found - known.begin());
+      std::find(module_variables.begin(), module_variables.end(), std::string_view(variable.data()));
+  const std::uint32_t bit = 1U << static_cast<unsigned>(found - module_variables.begin());
   if ((said.fetch_or(bit, std::memory_order_relaxed) & bit) != 0) return ModuleMode::on;
-  const std::string_view cause = found != known.end() ? found->cause : std::string_view("MIDTRACE_<module>");
+  const std::string_view cause = found != module_variables.end() ? *found : "MIDTRACE_<module>";
   try {
     Environment::warn_through_report(cause, std::string(variable.data()) + " is " + quoted(value) +
                                                 ", which is none of off, propagate and on; using on");

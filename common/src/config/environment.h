@@ -10,9 +10,11 @@
 // environment variable specification; conventions 8.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,6 +42,8 @@ class Environment {
   explicit Environment(Lookup lookup, Warn warn = &Environment::warn_through_report);
   // The same warnings, every variable unset.
   Environment without_variables() const;
+  // The same, with the causes of its warnings also added to `causes`, which must outlive it.
+  Environment noting(std::set<std::string, std::less<>>& causes) const;
 
   // The value as it stands.
   std::optional<std::string> verbatim(const char* variable) const;
@@ -63,6 +67,11 @@ class Environment {
   Lookup lookup_;
   Warn warn_;
 };
+
+// The variables that module_mode() reads; the name of a module is what follows the prefix.
+inline constexpr std::string_view module_variable_prefix = "MIDTRACE_";
+inline constexpr std::array<const char*, 4> module_variables{"MIDTRACE_KAFKA", "MIDTRACE_AMQP",
+                                                             "MIDTRACE_REDIS", "MIDTRACE_POSTGRES"};
 
 // The variables of this process.
 Environment process_environment();

@@ -7,7 +7,9 @@
 #include <midtrace/export/exporters.h>
 
 #include "../export/linked_otlp.h"
+#include "../export/otlp_file.h"
 #include "../trace/named_samplers.h"
+#include "description.h"
 #include "detectors.h"
 #include "resource.h"
 #include "stderr_logger.h"
@@ -73,7 +75,9 @@ std::shared_ptr<const Propagator> propagator_from(const Environment& environment
 std::shared_ptr<Exporter> file_exporter_from(const Environment& environment) {
   constexpr const char* variable = "MIDTRACE_OTLP_FILE";
   std::optional<std::string> path = environment.verbatim(variable);
+  const char* origin = variable;
   if (!path) {
+    origin = "default";
     path = default_trace_file;
     environment.warn(variable,
                      std::string("OTEL_TRACES_EXPORTER names otlp_file, but ") + variable +
@@ -81,7 +85,7 @@ std::shared_ptr<Exporter> file_exporter_from(const Environment& environment) {
                          "\" in the working directory. Set it to the path of the file to append to; %p in it "
                          "stands for the process id");
   }
-  return otlp_file_exporter(std::move(*path));
+  return otlp_file_exporter(std::move(*path), origin);
 }
 
 std::vector<std::shared_ptr<Exporter>> exporters_from(const Environment& environment) {
@@ -243,11 +247,17 @@ std::shared_ptr<Logger> choose_logger(const SetupOptions& options, const Environ
 }
 
 ReadyOptions make_ready(SetupOptions&& options, const Environment& surroundings) {
-  const Environment environment = options.read_environment ? surroundings : surroundings.without_variables();
+  std::set<std::string, std::less<>> invalid;
+  const Environment environment =
+      (options.read_environment ? surroundings : surroundings.without_variables()).noting(invalid);
+  const AskedInCode asked(options);
   ReadyOptions ready;
   ready.logger = choose_logger(options, environment);
-  std::optional<Severity> ignored;
-  if (const auto level = environment.word("OTEL_LOG_LEVEL"); level && !parse_log_level(*level, ignored)) {
+  const auto level = environment.word("OTEL_LOG_LEVEL");
+  std::optional<Severity> least;
+  const bool is_level = !level || parse_log_level(*level, least);
+  ready.debug = least == Severity::debug;
+  if (!is_level) {
     environment.warn("OTEL_LOG_LEVEL",
                      "OTEL_LOG_LEVEL is " + quoted(*level) +
                          ", which is none of none, error, warn, info and debug; using info");
@@ -270,6 +280,7 @@ ReadyOptions make_ready(SetupOptions&& options, const Environment& surroundings)
   ready.disabled = environment.boolean("OTEL_SDK_DISABLED");
   if (ready.disabled) {
     ready.sampler = always_off_sampler();
+    ready.description = describe_ready(ready, asked, environment, invalid);
     return ready;
   }
 
@@ -285,6 +296,7 @@ ReadyOptions make_ready(SetupOptions&& options, const Environment& surroundings)
   std::erase(ready.processors, nullptr);
   if (ready.batch.each_at_once) ready.batch.export_batch_size = 1;
   open_exporters(ready);
+  ready.description = describe_ready(ready, asked, environment, invalid);
   return ready;
 }
 

@@ -34,7 +34,9 @@ struct ReadyOptions {
   std::shared_ptr<Logger> logger;    // never null
   std::chrono::milliseconds exit_timeout{2000};
   bool disabled = false;  // OTEL_SDK_DISABLED: no spans at all; propagator and logger hold nevertheless
+  bool debug = false;     // OTEL_LOG_LEVEL=debug
   std::string error;      // not empty: tracing stays off
+  std::vector<Setting> description;
 };
 
 // The logger alone. setup() asks for it first, so that whatever make_ready() reports goes to it; an invalid

@@ -105,6 +105,9 @@ class ConsoleExporter final : public Exporter {
     console_.borrow(descriptor_);
   }
 
+  std::vector<Setting> settings() const override {
+    return {{"console", descriptor_ == STDOUT_FILENO ? "standard output" : "standard error", ""}};
+  }
   ExportResult export_batch(const ExportBatch& batch) noexcept override {
     try {
       std::string service;

@@ -6,11 +6,14 @@
 #include <string>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include <midtrace/export/exporters.h>
 #include <midtrace/trace/instrumentation.h>
 
+#include "../config/environment.h"
 #include "descriptor.h"
+#include "otlp_file.h"
 
 namespace midtrace {
 inline namespace v1 {
@@ -58,9 +61,13 @@ const char* what_to_do(int reason) noexcept {
 
 class OtlpFileExporter final : public Exporter {
  public:
-  explicit OtlpFileExporter(std::string path) : pattern_(std::move(path)) {}
+  OtlpFileExporter(std::string path, std::string origin)
+      : pattern_(std::move(path)), origin_(std::move(origin)) {}
 
   std::string open() noexcept override;
+  std::vector<Setting> settings() const override {
+    return {{"OTLP file", pattern_ == "-" ? "standard output" : quoted(pattern_), origin_}};
+  }
   ExportResult export_batch(const ExportBatch& batch) noexcept override;
   void shutdown(std::chrono::steady_clock::time_point) noexcept override { file_.close(); }
   void after_fork() noexcept override;
@@ -70,6 +77,7 @@ class OtlpFileExporter final : public Exporter {
   ExportResult fail(std::string_view doing, int reason, std::size_t spans);
 
   std::string pattern_;  // with %p
+  std::string origin_;   // of the path, for describe()
   std::string path_;     // without, as of the last opening
   std::string line_;
   Descriptor file_;
@@ -144,8 +152,12 @@ ExportResult OtlpFileExporter::export_batch(const ExportBatch& batch) noexcept {
 
 }  // namespace
 
+std::shared_ptr<Exporter> otlp_file_exporter(std::string path, std::string origin) {
+  return std::make_shared<OtlpFileExporter>(std::move(path), std::move(origin));
+}
+
 std::shared_ptr<Exporter> otlp_file_exporter(std::string path) {
-  return std::make_shared<OtlpFileExporter>(std::move(path));
+  return otlp_file_exporter(std::move(path), std::string());
 }
 
 }  // namespace v1

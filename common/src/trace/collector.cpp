@@ -14,6 +14,7 @@
 #include <midtrace/trace/instrumentation.h>
 
 #include "../config/detectors.h"
+#include "diagnostics.h"
 #include "fork.h"
 #include "processors.h"
 #include "record_pool.h"
@@ -227,6 +228,7 @@ bool collect(Run& run) noexcept {
       run.last_export = SteadyClock::now();
     }
     if (is_flush_wanted(run)) export_everything(run, SteadyClock::time_point());
+    if (run.options.diagnostics) report_counters("collector.diagnostics", "counters:");
   }
   SteadyClock::time_point deadline;
   {
@@ -234,6 +236,7 @@ bool collect(Run& run) noexcept {
     deadline = run.stop_deadline;
   }
   const bool complete = export_everything(run, deadline);
+  if (run.options.diagnostics) report_counters("collector.end", "counters at the end:");
   for (const auto& processor : run.options.processors)
     guard_processor([&] { processor->shutdown(deadline); });
   for (const auto& exporter : run.options.exporters)

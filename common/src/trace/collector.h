@@ -28,6 +28,7 @@ struct CollectorOptions {
   std::vector<std::shared_ptr<SpanProcessor>> processors;
   BatchOptions batch;
   std::shared_ptr<Clock> clock;  // null: ticks
+  bool diagnostics = false;      // report the counters once a minute
 };
 
 class Collector {

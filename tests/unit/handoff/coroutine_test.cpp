@@ -229,11 +229,12 @@ class Pool {
       Pool& pool;
       bool await_ready() const noexcept { return false; }
       void await_suspend(std::coroutine_handle<> handle) const {
+        Pool& workers = pool;  // this object may be gone as soon as a worker has the coroutine
         {
-          const std::lock_guard guard(pool.mutex_);
-          pool.queue_.push_back(handle);
+          const std::lock_guard guard(workers.mutex_);
+          workers.queue_.push_back(handle);
         }
-        pool.changed_.notify_one();
+        workers.changed_.notify_one();
       }
       void await_resume() const noexcept {}
     };

@@ -147,6 +147,43 @@ TEST(OtlpSettings, TheEnvironmentIsNotReadWhereCodeSaysSo) {
   EXPECT_THAT(settings.header_lines, IsEmpty());
 }
 
+// What describe() prints about them, without what may be a secret.
+std::vector<std::string> described(Variables& variables, const ExporterOptions& options = {}) {
+  std::vector<std::string> lines;
+  for (const midtrace::Setting& setting : settings_of(variables, options).described)
+    lines.push_back(setting.name + " = " + setting.value + " (" + setting.origin + ")");
+  return lines;
+}
+
+TEST(OtlpSettings, AreDescribedWithWhereTheyComeFrom) {
+  Variables nothing{};
+  EXPECT_THAT(described(nothing),
+              ElementsAre("OTLP protocol = http/protobuf (default)",
+                          "OTLP endpoint = http://localhost:4318/v1/traces (default)",
+                          "OTLP compression = none (default)", "OTLP timeout = 10000 ms (default)",
+                          "OTLP headers = none (default)"));
+  Variables variables{{"OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"},
+                      {"OTEL_EXPORTER_OTLP_ENDPOINT", "http://user:MARKER@collector/?key=MARKER"},
+                      {"OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "zip"},
+                      {"OTEL_EXPORTER_OTLP_TIMEOUT", "soon"},
+                      {"OTEL_EXPORTER_OTLP_HEADERS", "authorization=MARKER,tenant=MARKER"}};
+  EXPECT_THAT(
+      described(variables),
+      ElementsAre("OTLP protocol = http/json (OTEL_EXPORTER_OTLP_PROTOCOL)",
+                  "OTLP endpoint = http://collector/v1/traces (OTEL_EXPORTER_OTLP_ENDPOINT)",
+                  "OTLP compression = none (OTEL_EXPORTER_OTLP_TRACES_COMPRESSION, invalid: see the warning)",
+                  "OTLP timeout = 10000 ms (OTEL_EXPORTER_OTLP_TIMEOUT, invalid: see the warning)",
+                  "OTLP headers = authorization, tenant (OTEL_EXPORTER_OTLP_HEADERS)"));
+  EXPECT_THAT(described(variables, {.protocol = Protocol::http_protobuf,
+                                    .compression = Compression::gzip,
+                                    .headers = {{"x", "MARKER"}},
+                                    .timeout = milliseconds(5)}),
+              ElementsAre("OTLP protocol = http/protobuf (code)",
+                          "OTLP endpoint = http://collector/v1/traces (OTEL_EXPORTER_OTLP_ENDPOINT)",
+                          "OTLP compression = gzip (code)", "OTLP timeout = 5 ms (code)",
+                          "OTLP headers = authorization, tenant, x (OTEL_EXPORTER_OTLP_HEADERS and code)"));
+}
+
 TEST(OtlpSettings, GrpcIsNotSpokenAndTheWarningNamesWhatIs) {
   Variables variables{{"OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"}};
   EXPECT_FALSE(settings_of(variables).supported);

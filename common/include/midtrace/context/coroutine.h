@@ -92,9 +92,11 @@ class [[nodiscard]] CoroutineScope {
         : scope_(scope), awaiter_(std::forward<Awaiter>(awaiter)) {}
 
     bool await_ready() { return awaiter_.await_ready(); }
-    // Nothing of ours may be touched once the coroutine is suspended: it may already run elsewhere.
+    // Nothing of ours may be touched once the coroutine is suspended: it may already run elsewhere. Not
+    // inlined: clang before 17 would keep the locals of the awaiter's await_suspend in the coroutine's frame,
+    // which may be gone before they are.
     template <class Promise>
-    auto await_suspend(std::coroutine_handle<Promise> handle) {
+    [[gnu::noinline]] auto await_suspend(std::coroutine_handle<Promise> handle) {
       scope_.detach();
       try {
         return awaiter_.await_suspend(handle);
