@@ -115,9 +115,15 @@ class Load {
   std::vector<std::thread> threads_;
 };
 
-// Only where a sanitizer's heap, unlike the C library's, may be locked for ever in a child whose parent's
-// other threads were allocating, everything rests before a fork.
-constexpr bool rests_before_fork = !test::allocations_are_counted;
+// Only AddressSanitizer's heap, unlike the C library's and ThreadSanitizer's, may be locked for ever in a
+// child whose parent's other threads were allocating: there everything rests before a fork.
+#if defined(__SANITIZE_ADDRESS__)
+constexpr bool rests_before_fork = true;
+#elif defined(__has_feature)
+constexpr bool rests_before_fork = __has_feature(address_sanitizer);
+#else
+constexpr bool rests_before_fork = false;
+#endif
 
 pid_t fork_with(Telemetry& telemetry) {
   if (rests_before_fork) {
