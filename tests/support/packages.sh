@@ -107,6 +107,7 @@ midtrace_why() {
     strace) echo "shows the tests which system calls are made" ;;
     default-jre-headless) echo "Java 17 or newer, runs the real Kafka broker of the live tests" ;;
     maven) echo "fetches that broker" ;;
+    nginx-light) echo "speaks HTTP/2 in live tests of midtrace::otlp" ;;
     ca-certificates) echo "lets Maven fetch over HTTPS" ;;
     *) echo "needed by the build" ;;
   esac
@@ -154,6 +155,8 @@ midtrace_tool_there() {
       # `openjdk version "17.0.2"` or `openjdk 17.0.2`; the old scheme says 1.8.
       command -v java >/dev/null && midtrace_java_major ;;
     maven) command -v mvn >/dev/null ;;
+    # Not in an ordinary user's PATH.
+    nginx-light) command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] ;;
     ca-certificates) [ -s /etc/ssl/certs/ca-certificates.crt ] ;;
     *) false ;;
   esac

@@ -126,6 +126,8 @@ bool HttpClient::configure() {
   easy_ = curl_easy_init();
   multi_ = curl_multi_init();
   if (easy_ == nullptr || multi_ == nullptr) return false;
+  // One is all that is used; the connection behind a new one, which would otherwise be kept too, is closed.
+  if (curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS, 1L) != CURLM_OK) return false;
 
   const auto add_header = [this](const char* line) {
     curl_slist* longer = curl_slist_append(headers_, line);
@@ -232,6 +234,7 @@ Answer HttpClient::post(std::string_view body, Patience& patience, Patience::Tim
   too_large_ = false;
   error_[0] = '\0';
   set_timeouts(left());
+  static_cast<void>(curl_easy_setopt(easy_, CURLOPT_FRESH_CONNECT, distrust_connection_ ? 1L : 0L));
   static_cast<void>(curl_easy_setopt(easy_, CURLOPT_POSTFIELDS, body.data()));
   static_cast<void>(
       curl_easy_setopt(easy_, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size())));
@@ -254,6 +257,7 @@ Answer HttpClient::post(std::string_view body, Patience& patience, Patience::Tim
     if (message->msg == CURLMSG_DONE) result = message->data.result;
   }
   const Answer answer = over ? late : answer_of(result);
+  distrust_connection_ = answer.kind != Answer::Kind::answered;
   curl_multi_remove_handle(multi_, easy_);
   return answer;
 }

@@ -80,6 +80,9 @@ class HttpClient {
   std::array<Socket, 8> sockets_{};
   std::string body_;
   bool too_large_ = false;
+  // After an attempt without an answer the next one makes a connection of its own: with HTTP/2 libcurl would
+  // go on with one that a path has silently lost, for as long as TCP believes in it.
+  bool distrust_connection_ = false;
   std::array<char, CURL_ERROR_SIZE> error_{};
 };
 

@@ -1,6 +1,4 @@
 // What goes over the wire when all is well: requests as OTLP/HTTP wants them.
-#include <zlib.h>
-
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
@@ -14,24 +12,11 @@ using midtrace::otlp::ExporterOptions;
 using midtrace::otlp::Protocol;
 using midtrace_test::OtlpHttp;
 using midtrace_test::span_names;
+using midtrace_test::unzipped;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::StartsWith;
-
-std::string unzipped(const std::string& bytes) {
-  z_stream stream{};
-  EXPECT_EQ(inflateInit2(&stream, 15 + 16), Z_OK);
-  std::string out(1U << 20U, '\0');
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
-  stream.avail_in = static_cast<uInt>(bytes.size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = static_cast<uInt>(out.size());
-  EXPECT_EQ(inflate(&stream, Z_FINISH), Z_STREAM_END);
-  out.resize(stream.total_out);
-  inflateEnd(&stream);
-  return out;
-}
 
 TEST_F(OtlpHttp, PostsABatchAsProtobuf) {
   HttpServer server;
