@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <cstdio>
 #include <cstring>
@@ -70,13 +71,26 @@ void tell(const char* name, std::uint64_t value) {
   std::fflush(stdout);
 }
 
+// Text that costs no allocation: ThreadSanitizer's heap may be locked for ever in a child whose parent's
+// other threads were allocating at the moment of the fork.
+constexpr auto long_text_characters = [] {
+  std::array<char, 600> text{};
+  text.fill('x');
+  return text;
+}();
+constexpr std::string_view long_text(long_text_characters.data(), long_text_characters.size());
+
 // Threads that make spans until they are told to stop.
 class Load {
+  // Spans after which a thread has all the memory it needs.
+  static constexpr int warm = 20;
+
  public:
   explicit Load(int threads, const char* name = "background") {
     for (int i = 0; i < threads; ++i) {
       threads_.emplace_back([this, name] {
-        while (!stop_.load()) {
+        for (int made = 0; !stop_.load(); ++made) {
+          if (made == warm) ++busy_;
           if (paused_.load()) {
             ++resting_;
             while (paused_.load())
@@ -85,13 +99,15 @@ class Load {
           }
           Span span = tracer().start(name);
           const Scope scope = span.activate();
-          span.set("text", std::string(600, 'x'));
+          span.set("text", long_text);
           tracer().start(name).end();
           // Not faster than a file can be written.
           std::this_thread::sleep_for(std::chrono::microseconds(100));
         }
       });
     }
+    while (busy_.load() < threads)
+      std::this_thread::sleep_for(milliseconds(1));
   }
   ~Load() {
     stop_.store(true);
@@ -112,11 +128,12 @@ class Load {
   std::atomic<bool> stop_{false};
   std::atomic<bool> paused_{false};
   std::atomic<int> resting_{0};
+  std::atomic<int> busy_{0};
   std::vector<std::thread> threads_;
 };
 
-// Only AddressSanitizer's heap, unlike the C library's and ThreadSanitizer's, may be locked for ever in a
-// child whose parent's other threads were allocating: there everything rests before a fork.
+// Only AddressSanitizer's heap, unlike the C library's, is so often locked for ever in a child of several
+// threads that everything has to rest before a fork.
 #if defined(__SANITIZE_ADDRESS__)
 constexpr bool rests_before_fork = true;
 #elif defined(__has_feature)

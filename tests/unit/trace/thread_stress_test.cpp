@@ -11,10 +11,12 @@
 
 #include <gtest/gtest.h>
 
+#include <midtrace/propagation/propagator.h>
 #include <midtrace/testing/testing.h>
 #include <midtrace/trace/tracer.h>
 
 #include "support/allocations.h"
+#include "support/waits.h"
 #include "test_exporters.h"
 
 namespace midtrace {
@@ -173,12 +175,21 @@ double thread_cpu_seconds() {
   return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
 }
 
+// Whatever an application's thread does: a span, its context onto a carrier and off it again.
 double cost_of(int spans) {
+  const TraceContextPropagator propagator;
+  MapCarrier::Map fields;
+  MapCarrier carrier(fields);
   const double before = thread_cpu_seconds();
   for (int i = 0; i < spans; ++i) {
     Span span = tracer().start("span");
+    const Scope scope = span.activate();
     span.set("number", i);
     span.set("text", "some text");
+    if (i % 16 != 0) continue;
+    propagator.inject(Context::current(), carrier);
+    Context extracted;
+    propagator.extract(carrier, extracted);
   }
   return thread_cpu_seconds() - before;
 }
@@ -193,7 +204,10 @@ TEST(Exporter, that_never_returns_does_not_slow_the_application_down) {
   }
   const auto gate = std::make_shared<GatedExporter>();
   Traced traced(gate);
+  const long waits = test::waits_of_this_thread();
   const double stuck = cost_of(spans);
+  // One wait for each batch of 512 spans would be more.
+  EXPECT_LT(test::waits_of_this_thread() - waits, spans / 1000);
   EXPECT_EQ(gate->spans.load(), 0U);
   EXPECT_GT(traced.dropped(), 0U);
   EXPECT_LT(stuck, 3 * normal + 0.05);
