@@ -8,6 +8,10 @@ constexpr Case all_cases[] = {
     {"span.sampled", sampled_span},
     {"span.unsampled", unsampled_span},
     {"span.threads", spans_on_many_threads},
+    {"sampling.consistent", consistent_sampling},
+#ifdef MIDTRACE_BENCH_BRIDGE
+    {"bridge.span", bridged_span},
+#endif
     {"propagation.inject", inject_trace_context},
     {"propagation.extract", extract_trace_context},
     {"saturation.drop", dropped_span},

@@ -14,6 +14,10 @@ std::span<const ChildCase> child_cases();
 void sampled_span(Session& session);
 void unsampled_span(Session& session);
 void spans_on_many_threads(Session& session);
+// sampling.cpp
+void consistent_sampling(Session& session);
+// bridge.cpp, where opentelemetry-cpp was found
+void bridged_span(Session& session);
 // propagation.cpp
 void inject_trace_context(Session& session);
 void extract_trace_context(Session& session);

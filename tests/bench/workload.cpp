@@ -63,10 +63,13 @@ std::string Tracing::loss(Expect expect) noexcept {
   }
   if (now.dropped_spans() != 0) return std::to_string(now.dropped_spans()) + " spans were dropped";
   if (now[Counter::spans_started] == 0) return "no span was started";
-  const std::uint64_t expected = expect == Expect::all_sampled ? now[Counter::spans_started] : 0;
-  if (now[Counter::spans_sampled] != expected || exporter_->exported() != expected) {
-    return "of " + std::to_string(now[Counter::spans_started]) + " spans " +
-           std::to_string(now[Counter::spans_sampled]) + " recorded and " +
+  const std::uint64_t started = now[Counter::spans_started];
+  const std::uint64_t sampled = now[Counter::spans_sampled];
+  const bool as_expected = expect == Expect::all_sampled    ? sampled == started
+                           : expect == Expect::none_sampled ? sampled == 0
+                                                            : sampled > 0 && sampled < started;
+  if (!as_expected || exporter_->exported() != sampled) {
+    return "of " + std::to_string(started) + " spans " + std::to_string(sampled) + " recorded and " +
            std::to_string(exporter_->exported()) + " were exported";
   }
   return {};

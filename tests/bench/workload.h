@@ -87,8 +87,8 @@ class Tracing {
   bool flush() noexcept { return telemetry_.flush(std::chrono::seconds(30)); }
   Counters counters() const noexcept;
   // Why a measurement with this tracing does not count: something was dropped or cut, or not every recorded
-  // span was exported, or not exactly `sampled` of all spans recorded. Empty when all is well. Flushes.
-  enum class Expect { all_sampled, none_sampled };
+  // span was exported, or not as many of all spans recorded as expected. Empty when all is well. Flushes.
+  enum class Expect { all_sampled, none_sampled, some_sampled };
   std::string loss(Expect expect) noexcept;
 
  private:

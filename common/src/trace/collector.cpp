@@ -37,6 +37,10 @@ struct FlushCall {
   bool complete = false;
 };
 
+// Whether threads find no memory for their spans. Asked: one did since the collector last looked. Watched:
+// it looked, and looks again soon.
+enum class Shortage : std::uint8_t { none, asked, watched };
+
 // One life of the collector: from configure, or from the first span after a fork, to shutdown.
 struct Run {
   explicit Run(CollectorOptions chosen) : options(std::move(chosen)), generation(fork_generation()) {
@@ -49,6 +53,7 @@ struct Run {
   const std::uint32_t generation;
   sem_t wake;
   std::atomic<bool> wake_pending{false};
+  std::atomic<Shortage> shortage{Shortage::none};  // the collector alone leaves `asked`
   std::atomic<bool> stop{false};
 
   std::mutex mutex;
@@ -80,6 +85,7 @@ struct Runs {
 constinit Runs runs;
 
 constexpr std::chrono::milliseconds longest_farewell{100};
+constexpr std::chrono::milliseconds look_under_shortage{10};
 
 SteadyClock::time_point deadline_after(std::chrono::milliseconds timeout) noexcept {
   constexpr std::chrono::milliseconds longest = std::chrono::hours(24 * 365);
@@ -148,8 +154,9 @@ std::size_t take_from(Ring& ring, Run& run, std::size_t most) noexcept {
   return taken;
 }
 
-// Everything that was pushed before now. Full batches go out on the way.
-void drain(Run& run) noexcept {
+// Everything that was pushed before now; returns how much it was. Full batches go out on the way.
+std::size_t drain(Run& run) noexcept {
+  std::size_t all_taken = 0;
   for (std::size_t i = 0; i < lease_count(); ++i) {
     Ring& ring = lease_at(i).ring;
     std::size_t left = ring.pushed() - ring.popped();
@@ -157,9 +164,26 @@ void drain(Run& run) noexcept {
       const std::size_t taken = take_from(ring, run, left);
       if (taken == 0) break;
       left -= taken;
+      all_taken += taken;
       if (run.pending.size() >= run.options.batch.export_batch_size) export_pending(run);
     }
   }
+  return all_taken;
+}
+
+// A pass over the queues that also answers threads without memory. One that was in vain is repeated every few
+// milliseconds while they go on asking, and they need not wake the collector for it: a dropped span makes no
+// system call, and what ends too late for one pass is found by the next.
+void drain_for_all(Run& run) noexcept {
+  Shortage before = Shortage::asked;
+  if (!run.shortage.compare_exchange_strong(before, Shortage::watched, std::memory_order_acq_rel) &&
+      before == Shortage::watched) {
+    // Nobody asked since the last pass; the next to do so wakes the collector.
+    run.shortage.compare_exchange_strong(before, Shortage::none, std::memory_order_acq_rel);
+  }
+  if (drain(run) == 0) return;
+  // Memory comes back, so there is no reason to be slow. Who asked during this pass may have missed it.
+  if (run.shortage.exchange(Shortage::none, std::memory_order_acq_rel) == Shortage::asked) wake_up(run);
 }
 
 // What reached the queues when nobody collected any more.
@@ -210,11 +234,14 @@ bool is_flush_wanted(Run& run) noexcept {
 }
 
 void wait(Run& run) noexcept {
-  const auto due = run.last_export + run.options.batch.schedule_delay;
+  SteadyClock::time_point due = run.last_export + run.options.batch.schedule_delay;
+  if (run.shortage.load(std::memory_order_relaxed) != Shortage::none)
+    due = std::min(due, SteadyClock::now() + look_under_shortage);
   const auto nanos = std::chrono::duration_cast<std::chrono::nanoseconds>(due.time_since_epoch()).count();
   const timespec until{static_cast<time_t>(nanos / 1000000000), static_cast<long>(nanos % 1000000000)};
   sem_clockwait(&run.wake, CLOCK_MONOTONIC, &until);
-  run.wake_pending.store(false, std::memory_order_release);
+  // Not a plain store: what was done before a wake-up that this one swallows must be seen afterwards.
+  run.wake_pending.exchange(false, std::memory_order_acq_rel);
 }
 
 bool collect(Run& run) noexcept {
@@ -222,7 +249,7 @@ bool collect(Run& run) noexcept {
   while (!run.stop.load(std::memory_order_acquire)) {
     wait(run);
     if (run.stop.load(std::memory_order_acquire)) break;
-    drain(run);
+    drain_for_all(run);
     if (SteadyClock::now() - run.last_export >= run.options.batch.schedule_delay) {
       export_pending(run);
       run.last_export = SteadyClock::now();
@@ -338,10 +365,11 @@ bool Collector::configure(CollectorOptions options) {
   return begin(std::make_shared<Run>(std::move(options)));
 }
 
-void Collector::wake() noexcept {
+void Collector::ask_for_memory() noexcept {
   Run* run = runs.current.load(std::memory_order_acquire);
   if (run == nullptr || run->generation != fork_generation()) return;
-  if (!run->wake_pending.load(std::memory_order_relaxed)) wake_up(*run);
+  if (run->shortage.load(std::memory_order_relaxed) == Shortage::asked) return;
+  if (run->shortage.exchange(Shortage::asked, std::memory_order_acq_rel) == Shortage::none) wake_up(*run);
 }
 
 void Collector::submit(SpanRecord* record) noexcept {
@@ -359,7 +387,8 @@ void Collector::submit(SpanRecord* record) noexcept {
   ThreadBlock* block = this_thread_block();
   bool crossed_half = false;
   const bool pushed = push_finished(record, crossed_half);
-  if ((crossed_half || run->options.batch.each_at_once) && !run->wake_pending.load(std::memory_order_relaxed))
+  // At half a cheap look will do: when it misses that the collector just went to sleep, the next span tells.
+  if (run->options.batch.each_at_once || (crossed_half && !run->wake_pending.load(std::memory_order_relaxed)))
     wake_up(*run);
   if (block != nullptr) [[likely]] {
     HotCounters::bump(pushed ? block->counters.finished : block->counters.dropped_queue_full);
@@ -381,7 +410,7 @@ bool Collector::flush(std::chrono::milliseconds timeout) noexcept {
   std::unique_lock lock(run->mutex);
   call.next = run->flush_calls;
   run->flush_calls = &call;
-  run->wake_pending.store(true, std::memory_order_relaxed);
+  run->wake_pending.exchange(true, std::memory_order_acq_rel);  // passes on what other wakers published
   sem_post(&run->wake);
   run->changed.wait_until(lock, call.deadline, [&] { return call.done || run->stopped; });
   FlushCall** place = &run->flush_calls;

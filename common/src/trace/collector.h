@@ -6,8 +6,8 @@
 // being sampled end here. All signals are blocked in it, and no module traces in it. In a forked child it
 // starts again at the first finished span.
 //
-// submit() and wake(): any thread, never block. flush(): any thread, waits. configure() and shutdown(): one
-// thread at a time.
+// submit() and ask_for_memory(): any thread, never block. flush(): any thread, waits. configure() and
+// shutdown(): one thread at a time.
 #pragma once
 
 #include <chrono>
@@ -36,8 +36,9 @@ class Collector {
   // Starts the thread; false when it cannot be started.
   static bool configure(CollectorOptions options);
   static void submit(SpanRecord* record) noexcept;
-  // Asks it to look at the queues soon.
-  static void wake() noexcept;
+  // Asks it to look at the queues soon, because memory runs short. Wakes it once; when that was in vain it
+  // looks every few milliseconds as long as somebody asks.
+  static void ask_for_memory() noexcept;
   static bool flush(std::chrono::milliseconds timeout) noexcept;
   static bool shutdown(std::chrono::milliseconds timeout) noexcept;
 

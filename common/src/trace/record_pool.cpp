@@ -50,15 +50,14 @@ bool keeps_too_much() noexcept {
   return pool.used.load(std::memory_order_relaxed) > pool.budget.load(std::memory_order_relaxed) / 2;
 }
 
-// Takes part of the budget. When little is left the collector is woken, so that what waits in the queues
-// comes back.
+// Takes part of the budget. When little is left the collector is asked for what waits in the queues.
 bool reserve(std::uint64_t bytes, std::uint64_t limit) noexcept {
   std::uint64_t used = pool.used.load(std::memory_order_relaxed);
   bool fits = false;
   do {
     fits = used + bytes <= limit;
   } while (fits && !pool.used.compare_exchange_weak(used, used + bytes, std::memory_order_relaxed));
-  if (!fits || under_pressure()) Collector::wake();
+  if (!fits || under_pressure()) Collector::ask_for_memory();
   return fits;
 }
 

@@ -3,9 +3,12 @@
 #include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <future>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -242,6 +245,55 @@ void that_runs_short_wakes_the_collector() {
 }
 TEST(MemoryBudget, that_runs_short_wakes_the_collector) {
   in_a_new_process(that_runs_short_wakes_the_collector);
+}
+
+// How often the collector thread went to sleep.
+std::uint64_t sleeps_of_the_collector() {
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    std::string name;
+    std::getline(std::ifstream(task.path() / "comm"), name);
+    if (name != "midtrace") continue;
+    std::ifstream status(task.path() / "status");
+    const std::string_view wanted = "voluntary_ctxt_switches:";
+    for (std::string line; std::getline(status, line);) {
+      if (line.starts_with(wanted)) return std::stoull(line.substr(wanted.size()));
+    }
+  }
+  ADD_FAILURE() << "there is no collector thread";
+  return 0;
+}
+
+void that_is_used_up_does_not_wake_the_collector_for_every_span() {
+  const auto exporter = std::make_shared<midtrace_test::CountingExporter>();
+  SetupOptions options;
+  options.exporters.push_back(exporter);
+  options.sampler = always_on_sampler();
+  options.batch = {.queue_size = 65536, .schedule_delay = std::chrono::hours(1), .memory_bytes = 1024 * 1024};
+  options.read_environment = false;
+  Telemetry telemetry = setup(std::move(options));
+  EXPECT_TRUE(telemetry.flush());  // the thread is there and has its name
+  std::vector<Span> open = use_up();
+
+  const std::uint64_t before = sleeps_of_the_collector();
+  const auto begin = std::chrono::steady_clock::now();
+  for (int i = 0; i < 1000000; ++i)
+    tracer().start("dropped").end();
+  const auto took = std::chrono::steady_clock::now() - begin;
+  const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(took).count();
+  EXPECT_LT(sleeps_of_the_collector() - before, 50 + static_cast<std::uint64_t>(milliseconds))
+      << "there was nothing to collect, and one look every few milliseconds finds out";
+
+  // After all these looks in vain it still notices that there is something, far below half a queue.
+  EXPECT_GT(open.size(), 512U);
+  open.clear();
+  for (int i = 0; i < 10000 && exporter->spans.load() == 0; ++i) {
+    tracer().start("span").end();
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_GT(exporter->spans.load(), 0U);
+}
+TEST(MemoryBudget, that_is_used_up_does_not_wake_the_collector_for_every_span) {
+  in_a_new_process(that_is_used_up_does_not_wake_the_collector_for_every_span);
 }
 
 void of_a_few_bytes_drops_everything_and_harms_nobody() {
