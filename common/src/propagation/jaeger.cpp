@@ -130,20 +130,19 @@ class MemberReader {
 
   void read(std::string_view name, std::string_view value) noexcept {
     name.remove_prefix(jaeger_baggage_prefix.size());
-    const bool encoded = kind_ == CarrierKind::http;
-    if (encoded) value = trim(value);
-    if (!is_token(name) || !(encoded ? printable.contains_all(value) : is_utf8(value))) {
+    const bool like_http = kind_ == CarrierKind::http;
+    if (like_http) value = trim(value);
+    if (!is_token(name) || !(like_http ? printable.contains_all(value) : is_utf8(value))) {
       ++malformed_;
       return;
     }
-    if (encoded && !without_plus(value)) {
-      ++dropped_;
-      return;
-    }
-    const auto form = encoded ? BaggageBuilder::Value::percent_encoded : BaggageBuilder::Value::plain;
-    if (builder_.set({name, value, {}}, form)) {
+    const std::size_t before = size_;
+    const auto form = like_http ? BaggageBuilder::Value::percent_encoded : BaggageBuilder::Value::plain;
+    if ((!like_http || (in_lower_case(name) && without_plus(value))) &&
+        builder_.set({name, value, {}}, form)) {
       changed_ = true;
     } else {
+      size_ = before;
       ++dropped_;
     }
   }
@@ -155,16 +154,27 @@ class MemberReader {
   }
 
  private:
+  // Whoever forwards a field of HTTP may write its name in any case, and many do. False when there is no
+  // room.
+  bool in_lower_case(std::string_view& name) noexcept {
+    if (std::none_of(name.begin(), name.end(), is_capital)) return true;
+    return rewrite(name, [](char c) { return is_capital(c) ? static_cast<char>(c - 'A' + 'a') : c; });
+  }
   // Jaeger's clients encode as HTML forms do: a plus is a blank. False when there is no room to say so.
   bool without_plus(std::string_view& value) noexcept {
     if (value.find('+') == std::string_view::npos) return true;
-    if (value.size() > text_.size() - size_) return false;
+    return rewrite(value, [](char c) { return c == '+' ? ' ' : c; });
+  }
+  template <class Change>
+  bool rewrite(std::string_view& text, const Change& change) noexcept {
+    if (text.size() > text_.size() - size_) return false;
     char* const begin = text_.data() + size_;
-    std::replace_copy(value.begin(), value.end(), begin, '+', ' ');
-    size_ += value.size();
-    value = {begin, value.size()};
+    std::transform(text.begin(), text.end(), begin, change);
+    size_ += text.size();
+    text = {begin, text.size()};
     return true;
   }
+  static bool is_capital(char c) noexcept { return c >= 'A' && c <= 'Z'; }
 
   CarrierKind kind_;
   BaggageBuilder builder_{BaggageBuilder::Measure::texts};
