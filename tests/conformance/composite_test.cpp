@@ -37,6 +37,13 @@ std::string forwarded(const char* names, const std::vector<Field>& fields, bool 
   return out.text();
 }
 
+// The value of the line `baggage: ...`.
+std::string baggage_of(const std::string& text) {
+  const std::string name = "baggage: ";
+  const std::size_t at = text.find(name);
+  return at == std::string::npos ? "" : text.substr(at + name.size(), text.find('\n', at) - at - name.size());
+}
+
 std::string lines(const std::vector<Field>& fields) { return ListCarrier(fields).text(); }
 
 struct Row {
@@ -138,13 +145,47 @@ TEST(B3AndJaeger, AgreeOnForce) {
     EXPECT_EQ(forwarded(row.names, row.fields), lines(row.sent)) << row.rule;
 }
 
+struct BaggageRow {
+  const char* rule;
+  const char* names;
+  std::vector<Field> fields;
+  std::string baggage;  // sent in the format of W3C
+};
+
 TEST(W3cBaggageAndJaeger, W3cReplacesAndJaegerAdds) {
-  const std::vector<Field> fields{{"baggage", "a=1;p,b=2"}, {"uberctx-b", "3"}, {"uberctx-c", "4"}};
-  EXPECT_EQ(
-      forwarded("baggage,jaeger", fields),
-      lines({{"baggage", "a=1;p,b=3,c=4"}, {"uberctx-a", "1"}, {"uberctx-b", "3"}, {"uberctx-c", "4"}}));
-  EXPECT_EQ(forwarded("jaeger,baggage", fields),
-            lines({{"uberctx-a", "1"}, {"uberctx-b", "2"}, {"baggage", "a=1;p,b=2"}}));
+  const std::vector<Field> both{{"baggage", "a=1;p,b=2"}, {"uberctx-b", "3"}, {"uberctx-c", "4"}};
+  const BaggageRow rows[] = {
+      {"Jaeger adds, and overwrites", "baggage,jaeger", both, "a=1;p,b=3,c=4"},
+      {"W3C replaces", "jaeger,baggage", both, "a=1;p,b=2"},
+      {"the same value keeps its metadata",
+       "baggage,jaeger",
+       {{"baggage", "a=x%20y;p"}, {"uberctx-a", "x y"}},
+       "a=x%20y;p"},
+      {"another value has none", "baggage,jaeger", {{"baggage", "a=1;p"}, {"uberctx-a", "2"}}, "a=2"},
+  };
+  for (const auto& row : rows)
+    EXPECT_EQ(baggage_of(forwarded(row.names, row.fields)), row.baggage) << row.rule;
+
+  const BaggageRow on_http[] = {
+      {"W3C knows the case",
+       "baggage,jaeger",
+       {{"baggage", "userId=1"}, {"Uberctx-Userid", "1"}},
+       "userId=1"},
+      {"and keeps its metadata",
+       "baggage,jaeger",
+       {{"baggage", "userId=x%20y;p"}, {"Uberctx-Userid", "x+y"}},
+       "userId=x%20y;p"},
+      {"the same name first",
+       "baggage,jaeger",
+       {{"baggage", "a=1,A=2"}, {"uberctx-A", "3"}, {"uberctx-a", "4"}},
+       "a=4,A=3"},
+      {"in lower case what W3C does not know",
+       "baggage,jaeger",
+       {{"baggage", "a=1"}, {"Uberctx-B", "2"}},
+       "a=1,b=2"},
+  };
+  for (const auto& row : on_http)
+    EXPECT_EQ(baggage_of(forwarded(row.names, row.fields, true)), row.baggage) << row.rule << ", on HTTP";
 }
 
 }  // namespace
