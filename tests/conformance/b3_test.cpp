@@ -165,9 +165,16 @@ TEST(B3Multi, IsReadByEveryRule) {
       {"trace id all zero", {{"x-b3-traceid", zeros}, span}, "", 2},
       {"span id all zero", {trace, {"x-b3-spanid", zeros.substr(16)}}, "", 2},
       {"both ids are bad", {{"x-b3-traceid", "x"}, {"x-b3-spanid", "x"}}, "", 2},
+      {"a decision goes with the ids it was made for",
+       {{"x-b3-traceid", "x"}, {"x-b3-spanid", "x"}, state("1")},
+       "",
+       2},
+      {"so does force", {{"x-b3-traceid", "x"}, {"x-b3-spanid", "x"}, flags("1")}, "", 2},
+      {"also when the other id is absent", {{"x-b3-spanid", "x"}, state("0")}, "", 1},
       {"an empty state leaves the decision open", {trace, span, state("")}, ids, 1},
       {"so does another one", {trace, span, state("d")}, ids, 1},
       {"a bad state alone", {state("2")}, "", 1},
+      {"force does not need the state", {trace, span, state("x"), flags("1")}, ids + "-d", 1},
       {"names in upper case are others in messages",
        {{"X-B3-TraceId", trace_id}, {"X-B3-SpanId", span_id}},
        ""},
@@ -176,6 +183,8 @@ TEST(B3Multi, IsReadByEveryRule) {
        {trace, span, {"x-b3-spanid", parent_id}, state("1"), state("0")},
        trace_id + "-" + parent_id + "-0"},
       {"the last that is well formed", {{"b3", ids + "-1"}, {"b3", "x"}}, ids + "-1", 1},
+      {"of repeated decisions too", {{"b3", ids + "-1"}, {"b3", "0"}}, "0"},
+      {"and ids after one", {{"b3", "0"}, {"b3", ids + "-1"}}, ids + "-1"},
       {"one header goes before several",
        {{"b3", ids + "-0"}, {"x-b3-traceid", padded}, span, state("1")},
        ids + "-0"},
@@ -185,6 +194,41 @@ TEST(B3Multi, IsReadByEveryRule) {
   for (const auto& row : rows) {
     const Counted counted;
     EXPECT_EQ(forwarded(row.fields, B3Format::single), row.sent.empty() ? "" : "b3: " + row.sent + "\n")
+        << row.rule;
+    EXPECT_EQ(counted[Counter::extract_malformed_b3], row.malformed) << row.rule;
+  }
+}
+
+TEST(B3Http, IsReadByTheSameRulesWithNamesInAnyCase) {
+  const MultiRow rows[] = {
+      {"one header, in capitals", {{"B3", ids + "-1"}}, ids + "-1"},
+      {"a decision alone, in capitals", {{"B3", "0"}}, "0"},
+      {"several, as they are usually written",
+       {{"X-B3-TraceId", trace_id},
+        {"X-B3-ParentSpanId", parent_id},
+        {"X-B3-SpanId", span_id},
+        {"X-B3-Sampled", "1"}},
+       ids + "-1"},
+      {"as Go writes them",
+       {{"X-B3-Traceid", trace_id}, {"X-B3-Spanid", span_id}, {"X-B3-Flags", "1"}},
+       ids + "-d"},
+      {"as HTTP/2 does", {trace, span, state("0")}, ids + "-0"},
+      {"all in capitals", {{"X-B3-TRACEID", trace_id}, {"X-B3-SPANID", span_id}}, ids},
+      {"one header goes before several",
+       {{"X-B3-TraceId", padded}, {"X-B3-SpanId", span_id}, {"B3", ids + "-0"}},
+       ids + "-0"},
+      {"of repeated headers the last", {{"B3", padded + "-" + span_id}, {"b3", ids + "-1"}}, ids + "-1"},
+      {"the last that is well formed", {{"B3", ids + "-1"}, {"B3", "x"}}, ids + "-1", 1},
+      {"of repeated ids the last",
+       {{"X-B3-TraceId", padded}, {"X-B3-TraceId", trace_id}, span, {"X-B3-Sampled", "0"}, state("1")},
+       ids + "-1"},
+      {"headers that were joined are none", {{"B3", ids + "-1, " + ids + "-1"}}, "", 1},
+      {"a state that was joined leaves the decision open", {trace, span, state("1, 1")}, ids, 1},
+      {"another name", {{"X-B3-Trace-Id", trace_id}, {"X-B3-Span-Id", span_id}}, ""},
+  };
+  for (const auto& row : rows) {
+    const Counted counted;
+    EXPECT_EQ(forwarded(row.fields, B3Format::single, true), row.sent.empty() ? "" : "b3: " + row.sent + "\n")
         << row.rule;
     EXPECT_EQ(counted[Counter::extract_malformed_b3], row.malformed) << row.rule;
   }

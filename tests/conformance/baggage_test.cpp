@@ -19,13 +19,17 @@ using midtrace::Counter;
 using midtrace_test::Counted;
 using midtrace_test::ListCarrier;
 
-Baggage extracted(const std::vector<std::string>& headers) {
+Baggage extracted(const std::vector<ListCarrier::Field>& fields, bool like_http) {
+  Context context;
+  BaggagePropagator().extract(ListCarrier(fields, like_http), context);
+  return context.baggage;
+}
+
+Baggage extracted(const std::vector<std::string>& headers, bool like_http = false) {
   std::vector<ListCarrier::Field> fields;
   for (const auto& header : headers)
-    fields.emplace_back("baggage", header);
-  Context context;
-  BaggagePropagator().extract(ListCarrier(fields), context);
-  return context.baggage;
+    fields.emplace_back(like_http ? "Baggage" : "baggage", header);
+  return extracted(fields, like_http);
 }
 
 std::string injected(const Baggage& baggage) {
@@ -38,6 +42,21 @@ std::string members(std::size_t first, std::size_t count) {
   std::string result;
   for (std::size_t i = first; i < first + count; ++i)
     result += (i == first ? "k" : ",k") + std::to_string(i) + "=v";
+  return result;
+}
+
+// Lines of one member each, of 1023 bytes.
+std::vector<std::string> long_lines(std::size_t count) {
+  std::vector<std::string> lines;
+  for (std::size_t i = 0; i < count; ++i)
+    lines.push_back(std::string(1, static_cast<char>('a' + i)) + "=" + std::string(1021, 'x'));
+  return lines;
+}
+
+std::string joined(const std::vector<std::string>& lines) {
+  std::string result;
+  for (const auto& line : lines)
+    result += (result.empty() ? "" : ",") + line;
   return result;
 }
 
@@ -119,6 +138,8 @@ TEST(W3cBaggage, FollowsEveryRule) {
 
       {"64 members", {members(0, 64)}, members(0, 64)},
       {"the 65th is dropped", {members(0, 65)}, members(0, 64), 0, 1},
+      {"180 members, as earlier versions allowed, and more", {members(0, 200)}, members(0, 64), 0, 136},
+      {"200 headers of one member", std::vector<std::string>(200, "a=1"), "a=1"},
       {"64 members over two headers", {members(0, 32), members(32, 33)}, members(0, 64), 0, 1},
       {"a duplicate is no further member", {members(0, 64) + ",k0=w"}, "k0=w" + members(0, 64).substr(4)},
       {"8192 bytes", {"a=" + half + ",b=" + half.substr(1)}, "a=" + half + ",b=" + half.substr(1)},
@@ -131,6 +152,15 @@ TEST(W3cBaggage, FollowsEveryRule) {
        "a=" + half + ",c=3",
        0,
        1},
+      {"8191 bytes over eight headers", long_lines(8), joined(long_lines(8))},
+      {"more over twelve", long_lines(12), joined(long_lines(8)), 0, 4},
+      {"what is behind 64 KiB is not looked at, not even in the next header",
+       {"a=1," + std::string(65536, ' ') + ",y=1,x=1", "z=1"},
+       "a=1",
+       0,
+       3},
+      {"what ends there is", {"a=1," + std::string(65530, ' ') + ",b=1", "c=1"}, "a=1,b=1", 0, 1},
+      {"64 KiB of nothing", {std::string(70000, ','), "a=1"}, "", 0, 70000 - 65536 + 2},
       {"blanks do not count",
        {"a=" + half + "   ,   b=" + half.substr(1)},
        "a=" + half + ",b=" + half.substr(1)},
@@ -138,9 +168,40 @@ TEST(W3cBaggage, FollowsEveryRule) {
   for (const auto& row : rows) {
     const Counted counted;
     EXPECT_EQ(injected(extracted(row.headers)), row.sent) << row.rule;
-    EXPECT_EQ(counted[Counter::extract_malformed_baggage], row.malformed) << row.rule;
-    EXPECT_EQ(counted[Counter::baggage_members_dropped], row.dropped) << row.rule;
+    EXPECT_EQ(injected(extracted(row.headers, true)), row.sent) << row.rule << ", on HTTP";
+    EXPECT_EQ(counted[Counter::extract_malformed_baggage], 2 * row.malformed) << row.rule;
+    EXPECT_EQ(counted[Counter::baggage_members_dropped], 2 * row.dropped) << row.rule;
   }
+}
+
+TEST(W3cBaggage, HasANameInAnyCaseOnHttpOnly) {
+  const std::vector<ListCarrier::Field> fields{{"BAGGAGE", "a=1"}, {"Baggage", "b=2"}, {"baggage", "c=3"}};
+  EXPECT_EQ(injected(extracted(fields, true)), "a=1,b=2,c=3");
+  EXPECT_EQ(injected(extracted(fields, false)), "c=3");
+}
+
+struct MetadataRow {
+  const char* rule;
+  std::string metadata;  // as an application sets it
+  std::string sent;
+};
+
+TEST(W3cBaggage, SendsAMemberWithoutMetadataThatAHeaderCannotHold) {
+  const MetadataRow rows[] = {
+      {"a property", "p", "a=1;p,b=2"},
+      {"with a value", "p=%20x;q", "a=1;p=%20x;q,b=2"},
+      {"quotes", "\"p\"", "a=1,b=2"},
+      {"a comma, which would begin a member", "p,c=3", "a=1,b=2"},
+      {"a line break, which would begin a header", "p\r\nx: y", "a=1,b=2"},
+      {"NUL", std::string("p\0q", 3), "a=1,b=2"},
+      {"a blank in a name", "p q", "a=1,b=2"},
+      {"a blank in a value", "p=q r", "a=1,b=2"},
+      {"bytes outside ASCII", "p=\xC3\xA9", "a=1,b=2"},
+      {"an empty property", "p;", "a=1,b=2"},
+      {"no name", "=p", "a=1,b=2"},
+  };
+  for (const auto& row : rows)
+    EXPECT_EQ(injected(Baggage().with("a", "1", row.metadata).with("b", "2")), row.sent) << row.rule;
 }
 
 struct DecodeRow {

@@ -101,17 +101,29 @@ TEST(JaegerTraceId, FollowsEveryRule) {
   };
   for (const auto& row : rows) {
     const Counted counted;
-    EXPECT_EQ(forwarded({{"uber-trace-id", row.header}}),
-              row.sent.empty() ? "" : "uber-trace-id: " + row.sent + "\n")
-        << row.rule;
-    EXPECT_EQ(counted[Counter::extract_malformed_jaeger], row.sent.empty() ? 1U : 0U) << row.rule;
+    const std::string sent = row.sent.empty() ? "" : "uber-trace-id: " + row.sent + "\n";
+    EXPECT_EQ(forwarded({{"uber-trace-id", row.header}}), sent) << row.rule;
+    EXPECT_EQ(forwarded({{"Uber-Trace-Id", row.header}}, true), sent) << row.rule << ", on HTTP";
+    EXPECT_EQ(counted[Counter::extract_malformed_jaeger], row.sent.empty() ? 2U : 0U) << row.rule;
   }
 }
 
+TEST(JaegerTraceId, HasANameOfLowerCaseInMessages) {
+  EXPECT_EQ(forwarded({{"Uber-Trace-Id", ids + ":0:1"}}), "");
+}
+
 TEST(JaegerTraceId, TheLastWellFormedOneWins) {
-  EXPECT_EQ(
-      forwarded({{"uber-trace-id", "1:1:0:1"}, {"uber-trace-id", ids + ":0:1"}, {"uber-trace-id", "x"}}),
-      "uber-trace-id: " + ids + ":0:1\n");
+  for (const bool like_http : {false, true})
+    EXPECT_EQ(
+        forwarded({{"uber-trace-id", "1:1:0:1"}, {"uber-trace-id", ids + ":0:1"}, {"uber-trace-id", "x"}},
+                  like_http),
+        "uber-trace-id: " + ids + ":0:1\n");
+}
+
+// `jaeger-debug-id` and `jaeger-baggage`: common/README.md says why.
+TEST(JaegerHeadersForHands, AreNotRead) {
+  for (const bool like_http : {false, true})
+    EXPECT_EQ(forwarded({{"jaeger-debug-id", "some-id"}, {"jaeger-baggage", "a=1,b=2"}}, like_http), "");
 }
 
 struct BaggageRow {
@@ -153,6 +165,13 @@ TEST(JaegerBaggage, IsUrlEncodedOnHttp) {
       {"what should have been escaped", {{"uberctx-a", "x/y z"}}, "uberctx-a: x%2Fy%20z\n"},
       {"not UTF-8", {{"uberctx-a", "%C3"}}, "uberctx-a: %EF%BF%BD\n"},
       {"the prefix in any case", {{"Uberctx-a", "1"}}, "uberctx-a: 1\n"},
+      {"names in any case",
+       {{"Uberctx-User-Id", "1"}, {"UBERCTX-B", "2"}},
+       "uberctx-user-id: 1\nuberctx-b: 2\n"},
+      {"names that differ in case only are one",
+       {{"uberctx-Id", "1"}, {"uberctx-iD", "2"}},
+       "uberctx-id: 2\n"},
+      {"both in need of a change", {{"Uberctx-User", "x+y"}}, "uberctx-user: x%20y\n"},
       {"blanks around", {{"uberctx-a", " 1\t"}}, "uberctx-a: 1\n"},
       {"bytes outside ASCII", {{"uberctx-a", "\xC3\xA9"}}, "", 1},
       {"control characters", {{"uberctx-a", "x\x01y"}}, "", 1},

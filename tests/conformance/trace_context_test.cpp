@@ -186,12 +186,64 @@ TEST(W3cTraceparent, RepeatedRestartsOnHttpAndTheLastWellFormedOneWinsElsewhere)
        0,
        0},
       {"names are lower case in messages", {{"Traceparent", sampled}}, false, "", 0, 0},
+      {"a higher version with a tracestate",
+       {{"traceparent", replaced(0, "cc") + "-more"}, state},
+       false,
+       "traceparent: " + sampled + "\ntracestate: a=1\n",
+       0,
+       0},
+      {"HTTP: a higher version with a tracestate",
+       {{"Traceparent", replaced(0, "01")}, {"Tracestate", "a=1"}, {"Tracestate", "b=2"}},
+       true,
+       "traceparent: " + sampled + "\ntracestate: a=1,b=2\n",
+       0,
+       0},
+      {"a higher version with a tracestate that is none",
+       {{"traceparent", replaced(0, "cc")}, {"tracestate", "a"}},
+       false,
+       "traceparent: " + sampled + "\n",
+       0,
+       0},
   };
   for (const auto& row : rows) {
     const Counted counted;
     EXPECT_EQ(forwarded(row.fields, row.like_http), row.sent) << row.rule;
     EXPECT_EQ(counted[Counter::extract_malformed_traceparent], row.malformed) << row.rule;
     EXPECT_EQ(counted[Counter::extract_duplicate_traceparent], row.duplicates) << row.rule;
+  }
+}
+
+TEST(W3cTraceparent, LeavesTheContextThatIsThereAlone) {
+  const midtrace::TraceContextPropagator propagator;
+  Context ambient;
+  ambient.span = midtrace::parse_traceparent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00");
+  ambient.span.trace_state = midtrace::TraceState::parse("a=1");
+  const ListCarrier::Field good{"Traceparent", sampled};
+  const ListCarrier::Field state{"tracestate", "b=2"};
+  const std::vector<ListCarrier::Field> nothing_to_go_by[] = {
+      {good, good}, {good, good, state}, {{"traceparent", "00-bad"}, state}, {state}, {}};
+  for (const auto& fields : nothing_to_go_by) {
+    Context context = ambient;
+    propagator.extract(ListCarrier(fields, true), context);
+    EXPECT_EQ(context, ambient) << ListCarrier(fields).text();
+  }
+  Context context = ambient;
+  propagator.extract(ListCarrier({good}, true), context);
+  EXPECT_EQ(context.span, midtrace::parse_traceparent(sampled))
+      << "a good one replaces it, tracestate and all";
+}
+
+TEST(W3cTraceparent, CannotSetTheFlagsThatAreOurOwn) {
+  for (const char* const flags : {"c1", "c0", "40", "80", "ff", "fc", "04"}) {
+    for (const char* const version : {"00", "cc"}) {
+      Context context;
+      const std::string header = std::string(version) + "-" + ids + "-" + flags;
+      midtrace::TraceContextPropagator().extract(ListCarrier{{"traceparent", header}}, context);
+      EXPECT_TRUE(context.span.valid()) << header;
+      EXPECT_FALSE(context.span.flags.debug()) << header;
+      EXPECT_FALSE(context.span.flags.deferred()) << header;
+      EXPECT_EQ(context.span.flags.bits & ~midtrace::TraceFlags::wire_bits, 0) << header;
+    }
   }
 }
 
@@ -207,6 +259,13 @@ std::string members(std::size_t count) {
   for (std::size_t i = 0; i < count; ++i)
     result += (i == 0 ? "k" : ",k") + std::to_string(i) + "=v";
   return result;
+}
+
+// Headers of so many blanks, and one more.
+std::vector<std::string> blank_lines(std::size_t count, std::size_t blanks, const std::string& last) {
+  std::vector<std::string> lines(count, std::string(blanks, ' '));
+  lines.push_back(last);
+  return lines;
 }
 
 TEST(W3cTracestate, FollowsEveryRule) {
@@ -271,6 +330,14 @@ TEST(W3cTracestate, FollowsEveryRule) {
        {"a=" + std::string(254, 'x') + ",b=" + std::string(254, 'y') + ",c=1"},
        "a=" + std::string(254, 'x') + ",c=1"},
 
+      {"key and value of the greatest length are more than is sent", {key_256 + "=" + value_256}, ""},
+      {"and leave the others alone", {key_256 + "=" + value_256 + ",foo=1"}, "foo=1"},
+      {"64 KiB with the comma behind it, mostly blanks", {std::string(65530, ' ') + "foo=1"}, "foo=1"},
+      {"as much in many headers", blank_lines(64, 1022, "foo=1"), "foo=1"},
+
+      {"over 64 KiB", {std::string(65531, ' ') + "foo=1"}, "", true},
+      {"over 64 KiB in many headers", blank_lines(66, 1000, "foo=1"), "", true},
+      {"over 64 KiB in the last of them", {"foo=1", std::string(65536, ' ')}, "", true},
       {"33 members", {members(33)}, "", true},
       {"33 members over two headers", {members(32), "foo=1"}, "", true},
       {"33 members with a duplicate", {members(32) + ",k0=2"}, "", true},
@@ -319,6 +386,16 @@ TEST(W3cTracestate, IsNotReadWithoutAValidTraceparent) {
   EXPECT_EQ(forwarded({{"tracestate", "foo=1"}}, false), "");
   EXPECT_EQ(forwarded({{"traceparent", "00-bad"}, {"tracestate", "not even a tracestate"}}, false), "");
   EXPECT_EQ(counted[Counter::extract_malformed_tracestate], 0U);
+}
+
+TEST(W3cTracestate, ReadsKeysAndValuesOfTheGreatestLength) {
+  const std::string key(256, 'k');
+  const std::string value(256, 'v');
+  Context context;
+  midtrace::TraceContextPropagator().extract(
+      ListCarrier{{"traceparent", sampled}, {"tracestate", "a=1," + key + "=" + value + ",b=2"}}, context);
+  EXPECT_EQ(context.span.trace_state.header(), "a=1," + key + "=" + value + ",b=2");
+  EXPECT_EQ(context.span.trace_state.get(key), value);
 }
 
 struct MutationRow {

@@ -43,9 +43,8 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
   std::string_view input = midtrace_fuzz::text_of(bytes, size);
   std::vector<ListCarrier::Field> fields;
   while (!input.empty()) {
-    const std::string_view line = input.substr(0, input.find('\n'));
+    const std::string_view line = midtrace_fuzz::take_line(input);
     if (!line.empty()) fields.emplace_back(name_of(line.front()), line.substr(1));
-    input.remove_prefix(line.size() == input.size() ? line.size() : line.size() + 1);
   }
 
   Context context;

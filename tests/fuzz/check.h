@@ -1,4 +1,4 @@
-// What every fuzz target is made of: the entry point, a property check, and carriers built from the input.
+// What every fuzz target is made of: the entry point, a property check, and the input as text and lines.
 #pragma once
 
 #include <cstddef>
@@ -23,6 +23,13 @@ namespace midtrace_fuzz {
 
 inline std::string_view text_of(const std::uint8_t* bytes, std::size_t size) {
   return {reinterpret_cast<const char*>(bytes), size};
+}
+
+// Takes the text up to the next `end`, or all of it, off the front of `rest`.
+inline std::string_view take_line(std::string_view& rest, char end = '\n') {
+  const std::string_view line = rest.substr(0, rest.find(end));
+  rest.remove_prefix(line.size() == rest.size() ? line.size() : line.size() + 1);
+  return line;
 }
 
 }  // namespace midtrace_fuzz

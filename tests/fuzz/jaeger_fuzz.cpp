@@ -27,13 +27,12 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
   if (like_http) input.remove_prefix(1);
   std::vector<ListCarrier::Field> fields;
   while (!input.empty()) {
-    const std::string_view line = input.substr(0, input.find('\n'));
+    const std::string_view line = midtrace_fuzz::take_line(input);
     if (!line.empty() && line.front() == 'u') {
       fields.emplace_back("uber-trace-id", line.substr(1));
     } else if (const std::size_t equals = line.find('='); equals != std::string_view::npos) {
       fields.emplace_back("uberctx-" + std::string(line.substr(0, equals)), line.substr(equals + 1));
     }
-    input.remove_prefix(line.size() == input.size() ? line.size() : line.size() + 1);
   }
 
   const JaegerPropagator propagator;

@@ -38,12 +38,11 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
   std::vector<ListCarrier::Field> fields;
   std::size_t traceparents = 0;
   while (!input.empty()) {
-    const std::string_view line = input.substr(0, input.find('\n'));
+    const std::string_view line = midtrace_fuzz::take_line(input);
     if (!line.empty()) {
       fields.emplace_back(name_of(line.front()), line.substr(1));
       if (line.front() == 't') ++traceparents;
     }
-    input.remove_prefix(line.size() == input.size() ? line.size() : line.size() + 1);
   }
 
   const midtrace::Propagator& propagator = midtrace::propagator();

@@ -106,7 +106,8 @@ void take_endpoint(Settings& settings, const std::string& endpoint, std::string_
   });
   // libcurl would forgive a slash too few or too many, and take the path's beginning for the host.
   const std::size_t authority = endpoint.find("://");
-  const bool named = authority != std::string::npos && endpoint.find('/', authority + 3) != authority + 3;
+  const bool named = authority != std::string::npos && authority == endpoint.find(':') &&
+                     endpoint.find('/', authority + 3) != authority + 3;
   if (!printable || !named || !url.read(endpoint) || url.part(CURLUPART_HOST).empty()) {
     settings.problem = problem_of_endpoint(endpoint, source);
     return;

@@ -125,9 +125,11 @@ bool read_single(std::string_view text, Found& found) noexcept {
       .report(Severity::warning, "propagation.b3_half");
 }
 
-// The last value of the field that `read` accepts. True when there was one.
+enum class Header { absent, malformed, valid };
+
+// The last value of the field that `read` accepts.
 template <class Read>
-bool read_last(const CarrierReader& carrier, std::string_view name, const Read& read) noexcept {
+Header read_last(const CarrierReader& carrier, std::string_view name, const Read& read) noexcept {
   bool any = false;
   std::uint64_t malformed_values = 0;
   std::string_view malformed;
@@ -141,7 +143,7 @@ bool read_last(const CarrierReader& carrier, std::string_view name, const Read& 
     return true;
   });
   if (malformed_values != 0) refuse(name, malformed_values, malformed);
-  return any;
+  return any ? Header::valid : malformed_values != 0 ? Header::malformed : Header::absent;
 }
 
 bool read_sampled(std::string_view text, TraceFlags& flags) noexcept {
@@ -155,18 +157,20 @@ bool read_sampled(std::string_view text, TraceFlags& flags) noexcept {
   return true;
 }
 
-// True when there is something to go by: ids, or a decision.
+// True when there is something to go by: ids, or a decision that is alone. Next to ids that cannot be read it
+// is not, and goes with them, as in the format of one header.
 bool read_multi(const CarrierReader& carrier, Found& found) noexcept {
-  const bool trace = read_last(carrier, trace_id_name,
-                               [&](std::string_view text) { return read_trace_id(text, found.trace_id); });
-  const bool span = read_last(carrier, span_id_name,
-                              [&](std::string_view text) { return read_span_id(text, found.span_id); });
-  if (trace != span) {
+  const Header trace = read_last(carrier, trace_id_name,
+                                 [&](std::string_view text) { return read_trace_id(text, found.trace_id); });
+  const Header span = read_last(carrier, span_id_name,
+                                [&](std::string_view text) { return read_span_id(text, found.span_id); });
+  if ((trace == Header::valid) != (span == Header::valid)) {
     refuse_half();
     return false;
   }
-  const bool sampled = read_last(carrier, sampled_name,
-                                 [&](std::string_view text) { return read_sampled(text, found.flags); });
+  if (trace == Header::malformed || span == Header::malformed) return false;
+  const Header sampled = read_last(carrier, sampled_name,
+                                   [&](std::string_view text) { return read_sampled(text, found.flags); });
   // Of this one every value but "1" means nothing.
   bool is_forced = false;
   carrier.get_all(flags_name, [&](std::string_view value) {
@@ -174,7 +178,7 @@ bool read_multi(const CarrierReader& carrier, Found& found) noexcept {
     return true;
   });
   if (is_forced) found.flags = forced;
-  return trace || sampled || is_forced;
+  return trace == Header::valid || sampled == Header::valid || is_forced;
 }
 
 char state_text(TraceFlags flags) noexcept {
@@ -229,10 +233,9 @@ void B3Propagator::inject(const Context& context, CarrierWriter& carrier) const 
 
 void B3Propagator::extract(const CarrierReader& carrier, Context& into) const noexcept {
   Found found;
-  if (!read_last(carrier, single_name, [&](std::string_view text) { return read_single(text, found); }) &&
-      !read_multi(carrier, found)) {
-    return;
-  }
+  const Header single =
+      read_last(carrier, single_name, [&](std::string_view text) { return read_single(text, found); });
+  if (single != Header::valid && !read_multi(carrier, found)) return;
   if (found.trace_id.valid()) {
     accept_ids(found.trace_id, found.span_id, found.flags, into);
   } else if (!into.span.valid()) {

@@ -122,7 +122,8 @@ bool is_member(std::string_view name, CarrierKind kind) noexcept {
 
 class MemberReader {
  public:
-  MemberReader(const Baggage& before, CarrierKind kind) noexcept : kind_(kind) {
+  // `before` must outlive this.
+  MemberReader(const Baggage& before, CarrierKind kind) noexcept : before_(before), kind_(kind) {
     before.for_each([this](const Baggage::Member& member) {
       if (!builder_.set(member, BaggageBuilder::Value::plain)) ++dropped_;
     });
@@ -130,20 +131,21 @@ class MemberReader {
 
   void read(std::string_view name, std::string_view value) noexcept {
     name.remove_prefix(jaeger_baggage_prefix.size());
-    const bool encoded = kind_ == CarrierKind::http;
-    if (encoded) value = trim(value);
-    if (!is_token(name) || !(encoded ? printable.contains_all(value) : is_utf8(value))) {
+    const bool like_http = kind_ == CarrierKind::http;
+    if (like_http) value = trim(value);
+    if (!is_token(name) || !(like_http ? printable.contains_all(value) : is_utf8(value))) {
       ++malformed_;
       return;
     }
-    if (encoded && !without_plus(value)) {
-      ++dropped_;
-      return;
-    }
-    const auto form = encoded ? BaggageBuilder::Value::percent_encoded : BaggageBuilder::Value::plain;
-    if (builder_.set({name, value, {}}, form)) {
+    const std::size_t before = size_;
+    const auto form = like_http ? BaggageBuilder::Value::percent_encoded : BaggageBuilder::Value::plain;
+    const bool read = !like_http || (in_lower_case(name) && without_plus(value));
+    if (read && repeats(name, value)) {
+      size_ = before;
+    } else if (read && builder_.set({name, value, {}}, form)) {
       changed_ = true;
     } else {
+      size_ = before;
       ++dropped_;
     }
   }
@@ -155,17 +157,49 @@ class MemberReader {
   }
 
  private:
+  // Whether W3C baggage said the same, with metadata, which this format cannot say.
+  bool repeats(std::string_view name, std::string_view value) noexcept {
+    const auto known = before_.find(name);
+    if (!known || known->metadata.empty()) return false;
+    if (kind_ != CarrierKind::http) return known->value == value;
+    if (value.size() > text_.size() - size_) return false;
+    char* const decoded = text_.data() + size_;
+    return known->value == std::string_view(decoded, percent_decode(value, decoded));
+  }
+  // Whoever forwards a field of HTTP may write its name in any case, and many do; W3C baggage may know which
+  // it had. False when there is no room.
+  bool in_lower_case(std::string_view& name) noexcept {
+    if (before_.find(name)) return true;
+    const std::size_t before = size_;
+    if (!to_lower_case(name)) return false;
+    before_.for_each([&](const Baggage::Member& member) {
+      if (!equals_in_any_case(member.name, name)) return;
+      name = member.name;
+      size_ = before;
+    });
+    return true;
+  }
+  bool to_lower_case(std::string_view& name) noexcept {
+    if (std::none_of(name.begin(), name.end(), is_capital)) return true;
+    return rewrite(name, [](char c) { return is_capital(c) ? static_cast<char>(c - 'A' + 'a') : c; });
+  }
   // Jaeger's clients encode as HTML forms do: a plus is a blank. False when there is no room to say so.
   bool without_plus(std::string_view& value) noexcept {
     if (value.find('+') == std::string_view::npos) return true;
-    if (value.size() > text_.size() - size_) return false;
+    return rewrite(value, [](char c) { return c == '+' ? ' ' : c; });
+  }
+  template <class Change>
+  bool rewrite(std::string_view& text, const Change& change) noexcept {
+    if (text.size() > text_.size() - size_) return false;
     char* const begin = text_.data() + size_;
-    std::replace_copy(value.begin(), value.end(), begin, '+', ' ');
-    size_ += value.size();
-    value = {begin, value.size()};
+    std::transform(text.begin(), text.end(), begin, change);
+    size_ += text.size();
+    text = {begin, text.size()};
     return true;
   }
+  static bool is_capital(char c) noexcept { return c >= 'A' && c <= 'Z'; }
 
+  const Baggage& before_;
   CarrierKind kind_;
   BaggageBuilder builder_{BaggageBuilder::Measure::texts};
   std::array<char, Baggage::max_bytes> text_;  // as far as size_ only

@@ -9,6 +9,7 @@
 #include "../context/ascii.h"
 #include "../context/hex.h"
 #include "../context/trace_state_members.h"
+#include "found_context.h"
 #include "problem.h"
 
 namespace midtrace {
@@ -210,7 +211,7 @@ void TraceContextPropagator::extract(const CarrierReader& carrier, Context& into
   if (!found.valid()) return;
   // What B3 or Jaeger said of the same span, and this format cannot say.
   if (into.span.trace_id == found.trace_id && into.span.span_id == found.span_id)
-    found.flags.bits |= into.span.flags.bits & TraceFlags::debug_bit;
+    found.flags = joined_flags(into.span.flags, found.flags, TraceFlags::debug_bit);
   into.span.trace_id = found.trace_id;
   into.span.span_id = found.span_id;
   into.span.flags = found.flags;

@@ -80,8 +80,9 @@ TEST_P(OtlpWrongEndpoint, IsAProblemForSetup) {
 }
 INSTANTIATE_TEST_SUITE_P(Values, OtlpWrongEndpoint,
                          testing::Values("localhost:4318", "collector", "ftp://collector", "http://",
-                                         "http:///v1/traces", "http://collector:notaport",
-                                         "http://collector:99999", "file:///etc/passwd", "http://two words"));
+                                         "http:///v1/traces", "http:/v1/traces", "http:/path://collector",
+                                         "http://collector:notaport", "http://collector:99999",
+                                         "file:///etc/passwd", "http://two words"));
 
 TEST(OtlpSettings, APasswordInTheEndpointIsNeverShown) {
   Variables good{{"OTEL_EXPORTER_OTLP_ENDPOINT", "https://user:secret@collector:4318?token=secret"}};

@@ -79,6 +79,18 @@ TEST(JaegerExtract, DropsBaggageBeyondTheLimitsAndCountsIt) {
   EXPECT_EQ(counted[Counter::baggage_members_dropped], 8U);
 }
 
+TEST(JaegerExtract, KeepsNoRoomForWhatItDropped) {
+  const Counted counted;
+  const std::string four_thousand(4000, '+');
+  const ListCarrier carrier({{"uberctx-kept", four_thousand},
+                             {"Uberctx-Too-Much", std::string(4182, '+')},
+                             {"Uberctx-Also", four_thousand}},
+                            true);
+  EXPECT_EQ(extracted(carrier).baggage,
+            Baggage().with("kept", std::string(4000, ' ')).with("also", std::string(4000, ' ')));
+  EXPECT_EQ(counted[Counter::baggage_members_dropped], 1U);
+}
+
 TEST(JaegerExtract, CountsAndNamesWhatItCannotRead) {
   const Counted counted;
   extracted({{"uber-trace-id", "x"}, {"uber-trace-id", ""}, {"uberctx-", "no name"}, {"uberctx-a", "\xFF"}});

@@ -5,7 +5,8 @@
 // counts. Injection writes full ids and the parent as `0`. "Debug" is kept in the flags of the SpanContext.
 // Ids that `into` has already (from a traceparent) keep their tracestate and random flag.
 //
-// Baggage values are URL-encoded on carriers like HTTP and plain text on others (CarrierKind). Received
+// Baggage values are URL-encoded on carriers like HTTP and plain text on others (CarrierKind). Names that
+// come over HTTP are taken in lower case, as Jaeger's clients do, because proxies change the case. Received
 // members are added to those in `into`; the limits of Baggage hold both ways, and what has no place is
 // counted as in W3C baggage. Members have no metadata here. Immutable; any thread; nothing throws, nothing
 // allocates without baggage. Deprecated by OpenTelemetry, for systems that still speak it. Source: Jaeger
