@@ -53,8 +53,9 @@ enum class Counter : std::uint8_t {
   spans_rejected,          // the receiver accepted the batch, but not these; spans_exported has them too
   // Of whatever writes text that must be UTF-8. Each writing counts: a span that goes to two exporters,
   // twice.
-  invalid_utf8,  // a string had bytes that are not UTF-8; U+FFFD was written in their place
-  count_         // how many there are; not a counter
+  invalid_utf8,              // a string had bytes that are not UTF-8; U+FFFD was written in their place
+  baggage_metadata_dropped,  // not valid in a header: the member was sent without it
+  count_                     // how many there are; not a counter
 };
 
 // The counter's name as it is printed, e.g. `dropped_queue_full`.
