@@ -47,7 +47,7 @@ struct BatchOptions {
 
 struct SetupOptions {
   std::string service_name = {};                          // else OTEL_SERVICE_NAME
-  std::vector<ResourceAttribute> resource = {};           // beats OTEL_RESOURCE_ATTRIBUTES
+  std::vector<ResourceAttribute> resource = {};           // beats OTEL_RESOURCE_ATTRIBUTES; needs keys
   std::optional<ResourceDetectors> detectors = {};        // else MIDTRACE_RESOURCE_DETECTORS, else all
   std::shared_ptr<Sampler> sampler = {};                  // else OTEL_TRACES_SAMPLER
   std::vector<std::shared_ptr<Exporter>> exporters = {};  // else OTEL_TRACES_EXPORTER

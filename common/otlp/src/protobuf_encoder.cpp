@@ -9,6 +9,8 @@
 #include <protozero/basic_pbf_writer.hpp>
 #include <protozero/varint.hpp>
 
+#include <midtrace/trace/counters.h>
+
 #include "export/batch_walk.h"
 #include "export/utf8.h"
 
@@ -342,6 +344,7 @@ class ProtobufSink {
 
 std::string_view ProtobufEncoder::valid_utf8(std::string_view text, std::string& scratch) {
   if (is_ascii(text) || is_utf8(text)) return text;
+  count(Counter::invalid_utf8);
   scratch.clear();
   while (!text.empty()) {
     const Utf8Sequence sequence = utf8_sequence(text);

@@ -2,9 +2,9 @@
 //
 // One ResourceSpans, a ScopeSpans for each instrumentation scope, spans in batch order. Fields that say
 // nothing (empty, zero) are left out, as proto3 does. Text that is not UTF-8, which a protobuf string must
-// be, gets U+FFFD in place of what is wrong. The memory is kept from batch to batch: in the steady state
-// nothing is allocated. encode() may throw std::bad_alloc. One thread. Source: OTLP trace.proto;
-// conventions 9.3.
+// be, gets U+FFFD in place of what is wrong and is counted once per string (invalid_utf8). The memory is kept
+// from batch to batch: in the steady state nothing is allocated. encode() may throw std::bad_alloc. One
+// thread. Source: OTLP trace.proto; conventions 9.3.
 #pragma once
 
 #include <string>
@@ -25,8 +25,8 @@ class ProtobufEncoder {
   // Gives memory back that one batch of huge spans has grown.
   void trim() noexcept;
 
-  // A text with every byte sequence that is not UTF-8 replaced; the text itself where there is none,
-  // `scratch` otherwise.
+  // A text with every byte sequence that is not UTF-8 replaced, which is counted; the text itself where
+  // there is none, `scratch` otherwise.
   static std::string_view valid_utf8(std::string_view text, std::string& scratch);
 
  private:

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <fstream>
+#include <iterator>
 #include <optional>
 
 #include <midtrace/semconv/attributes.h>
@@ -68,11 +69,39 @@ std::string_view find_id(std::string_view text) noexcept {
   return {};
 }
 
-std::string_view take_line(std::string_view& text) noexcept {
-  const std::size_t end = std::min(text.find('\n'), text.size());
-  const std::string_view line = text.substr(0, end);
+// What stands before the first `separator`, or all; it is taken off, with the separator.
+std::string_view take_until(std::string_view& text, char separator) noexcept {
+  const std::size_t end = std::min(text.find(separator), text.size());
+  const std::string_view part = text.substr(0, end);
   text.remove_prefix(std::min(end + 1, text.size()));
-  return line;
+  return part;
+}
+
+std::string_view take_line(std::string_view& text) noexcept { return take_until(text, '\n'); }
+
+// The id in a line of mountinfo, where the line is that of a file which the container runtime mounts into a
+// container from a directory of the container's own: .../containers/<id>/hostname on /etc/hostname. Only
+// there: a host's own mounts name the containers that run on it. containerd's .../sandboxes/<id>/hostname is
+// the pod's, not the container's.
+std::string_view id_of_mount(std::string_view line) noexcept {
+  constexpr std::size_t root_field = 3;
+  for (std::size_t field = 0; field < root_field; ++field)
+    take_until(line, ' ');
+  const std::string_view root = take_until(line, ' ');
+  const std::string_view mount_point = take_until(line, ' ');
+  constexpr std::string_view mount_points[] = {"/etc/hostname", "/etc/hosts", "/etc/resolv.conf"};
+  if (std::find(std::begin(mount_points), std::end(mount_points), mount_point) == std::end(mount_points))
+    return {};
+  for (const std::string_view mark : {"/containers/", "/overlay-containers/"}) {
+    // The last one: a runtime's directory may itself lie below a directory of that name.
+    const std::size_t at = root.rfind(mark);
+    if (at == std::string_view::npos) continue;
+    const std::string_view rest = root.substr(at + mark.size());
+    const std::string_view directory = rest.substr(0, rest.find('/'));
+    if (const std::string_view id = find_id(directory); id.size() == directory.size() && !id.empty())
+      return id;
+  }
+  return {};
 }
 
 void add_process(std::vector<ResourceAttribute>& found) {
@@ -111,17 +140,8 @@ std::string_view container_id(std::string_view cgroup, std::string_view mountinf
     if (slash == std::string_view::npos) continue;
     if (const std::string_view id = find_id(line.substr(slash + 1)); !id.empty()) return id;
   }
-  // A file that the container runtime mounts from its own directory: .../containers/<id>/hostname.
   while (!mountinfo.empty()) {
-    const std::string_view line = take_line(mountinfo);
-    constexpr std::string_view marks[] = {"/containers/", "/overlay-containers/", "/sandboxes/"};
-    for (const std::string_view mark : marks) {
-      const std::size_t at = line.find(mark);
-      if (at == std::string_view::npos) continue;
-      const std::string_view rest = line.substr(at + mark.size());
-      const std::string_view id = find_id(rest.substr(0, rest.find('/')));
-      if (!id.empty()) return id;
-    }
+    if (const std::string_view id = id_of_mount(take_line(mountinfo)); !id.empty()) return id;
   }
   return {};
 }

@@ -229,9 +229,13 @@ void warn_about_unsupported(const Environment& environment) {
 }
 
 void open_exporters(ReadyOptions& ready) {
-  for (const std::shared_ptr<Exporter>& exporter : ready.exporters) {
-    ready.error = exporter->open();
-    if (!ready.error.empty()) return;
+  for (auto exporter = ready.exporters.begin(); exporter != ready.exporters.end(); ++exporter) {
+    ready.error = (*exporter)->open();
+    if (ready.error.empty()) continue;
+    // Those that are open will never be used.
+    for (auto opened = ready.exporters.begin(); opened != exporter; ++opened)
+      (*opened)->shutdown(std::chrono::steady_clock::now());
+    return;
   }
 }
 

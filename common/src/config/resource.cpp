@@ -134,8 +134,15 @@ Resource make_resource(const std::string& service_name, std::vector<ResourceAttr
   if (std::optional<std::string> name = environment.verbatim("OTEL_SERVICE_NAME")) {
     resource.set("service.name", std::move(*name));
   }
-  for (ResourceAttribute& attribute : attributes)
-    resource.set(attribute.key, std::move(attribute.value));
+  for (ResourceAttribute& attribute : attributes) {
+    if (attribute.key.empty()) {
+      environment.warn(
+          "SetupOptions::resource",
+          "SetupOptions::resource has an attribute without a key; it is left out. Give it a name");
+    } else {
+      resource.set(attribute.key, std::move(attribute.value));
+    }
+  }
   if (!service_name.empty()) resource.set("service.name", service_name);
 
   const auto* name = std::get_if<std::string>(resource.find("service.name"));

@@ -10,8 +10,9 @@ LogIds::LogIds(const SpanContext& context) noexcept : valid_(context.valid()) {
   hex::write(context.trace_id.high, text_);
   hex::write(context.trace_id.low, text_ + 16);
   hex::write(context.span_id.value, text_ + 32);
-  text_[48] = hex::digit_text(context.flags.bits >> 4U);
-  text_[49] = hex::digit_text(context.flags.bits & 0xFU);
+  const unsigned flags = context.flags.bits & TraceFlags::wire_bits;
+  text_[48] = hex::digit_text(flags >> 4U);
+  text_[49] = hex::digit_text(flags & 0xFU);
 }
 
 LogIds current_log_ids() noexcept { return LogIds(Context::current().span); }

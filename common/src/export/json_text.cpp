@@ -4,6 +4,8 @@
 #include <charconv>
 #include <cmath>
 
+#include <midtrace/trace/counters.h>
+
 #include "utf8.h"
 
 namespace midtrace {
@@ -55,11 +57,12 @@ void JsonText::grow(std::size_t bytes) {
   adopt(written);
 }
 
-// Writes the escape of the first character of `rest` and takes it off.
-char* JsonText::escape(char* to, std::string_view& rest) noexcept {
+// Writes the escape of the first character of `rest` and takes it off. `valid` becomes false when it is none.
+char* JsonText::escape(char* to, std::string_view& rest, bool& valid) noexcept {
   const auto c = static_cast<unsigned char>(rest.front());
   if (c >= 0x80) {
     const Utf8Sequence sequence = utf8_sequence(rest);
+    valid = valid && sequence.valid;
     const std::string_view shown =
         sequence.valid ? rest.substr(0, sequence.size) : std::string_view("\xEF\xBF\xBD");
     std::memcpy(to, shown.data(), shown.size());
@@ -92,6 +95,7 @@ char* JsonText::escape(char* to, std::string_view& rest) noexcept {
 }
 
 void JsonText::string(std::string_view text) {
+  bool valid = true;
   raw('"');
   while (!text.empty()) {
     const std::size_t plain = plain_prefix(text);
@@ -101,10 +105,11 @@ void JsonText::string(std::string_view text) {
       const auto c = static_cast<unsigned char>(text.front());
       if (c >= 0x20 && c < 0x80 && c != '"' && c != '\\') break;
       reserve(longest_escape);
-      cursor_ = escape(cursor_, text);
+      cursor_ = escape(cursor_, text, valid);
     }
   }
   raw('"');
+  if (!valid) count(Counter::invalid_utf8);
 }
 
 void JsonText::hex(std::uint64_t number) {

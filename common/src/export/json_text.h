@@ -2,8 +2,9 @@
 //
 // The string grows in blocks ahead of a cursor, so that most pieces are one bounds check and one copy;
 // finish(), or the destructor, cuts it to what was written. Strings come out as valid JSON in valid UTF-8
-// whatever goes in: malformed UTF-8 becomes U+FFFD, control characters are escaped, and no raw line end is
-// ever written. Numbers do not depend on the locale. The caller sees to commas and brackets.
+// whatever goes in: malformed UTF-8 becomes U+FFFD and is counted once per string (invalid_utf8), control
+// characters are escaped, and no raw line end is ever written. Numbers do not depend on the locale. The
+// caller sees to commas and brackets.
 //
 // std::bad_alloc may pass; what was written until then stays. One thread.
 // Source: RFC 8259; conventions 9.2 for integers as strings and for what no JSON number can say.
@@ -59,7 +60,7 @@ class JsonText {
     cursor_ = out_->data() + written;
     end_ = out_->data() + out_->size();
   }
-  char* escape(char* to, std::string_view& rest) noexcept;
+  char* escape(char* to, std::string_view& rest, bool& valid) noexcept;
 
   std::string* out_;
   char* cursor_ = nullptr;

@@ -95,13 +95,12 @@ class Reader {
 
 class Writer {
  public:
-  // False when the member does not fit; then nothing of it is written.
+  // The metadata must be valid. False when the member does not fit; then nothing of it is written.
   bool add(const Baggage::Member& member) noexcept {
     const std::size_t before = size_;
     bool fits = before == 0 || put(',');
     fits = fits && put_plain(member.name) && put('=') && put_encoded(member.value);
-    if (!member.metadata.empty() && is_metadata(member.metadata))
-      fits = fits && put(';') && put_plain(member.metadata);
+    if (!member.metadata.empty()) fits = fits && put(';') && put_plain(member.metadata);
     if (!fits) size_ = before;
     return fits;
   }
@@ -142,14 +141,23 @@ void BaggagePropagator::inject(const Context& context, CarrierWriter& carrier) c
   if (context.baggage.empty()) return;
   Writer writer;
   std::uint64_t dropped = 0;
+  std::uint64_t without_metadata = 0;
   std::string_view last_dropped;
-  context.baggage.for_each([&](const Baggage::Member& member) {
-    if (is_token(member.name) && writer.add(member)) return;
-    ++dropped;
-    last_dropped = member.name;
+  std::string_view last_without_metadata;
+  context.baggage.for_each([&](Baggage::Member member) {
+    const bool strip = !member.metadata.empty() && !is_metadata(member.metadata);
+    if (strip) member.metadata = {};
+    if (!is_token(member.name) || !writer.add(member)) {
+      ++dropped;
+      last_dropped = member.name;
+    } else if (strip) {
+      ++without_metadata;
+      last_without_metadata = member.name;
+    }
   });
   if (!writer.text().empty()) carrier.set(baggage_name, writer.text());
   if (dropped != 0) report_baggage_dropped_on_inject(dropped, last_dropped);
+  if (without_metadata != 0) report_baggage_metadata_dropped(without_metadata, last_without_metadata);
 }
 
 void BaggagePropagator::extract(const CarrierReader& carrier, Context& into) const noexcept {

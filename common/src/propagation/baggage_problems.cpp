@@ -36,5 +36,16 @@ inline namespace v1 {
       .report(Severity::warning, "propagation.baggage_not_sent");
 }
 
+[[gnu::cold]] void report_baggage_metadata_dropped(std::uint64_t members,
+                                                   std::string_view last_name) noexcept {
+  count(Counter::baggage_metadata_dropped, members);
+  Problem()
+      .text("the baggage member ")
+      .quote(last_name)
+      .text(" was sent without its metadata, which is not what a header may hold; ")
+      .text("write properties as key or key=value, separated by ';', without spaces, quotes and commas")
+      .report(Severity::warning, "propagation.baggage_metadata_not_sent");
+}
+
 }  // namespace v1
 }  // namespace midtrace

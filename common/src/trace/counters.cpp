@@ -45,6 +45,8 @@ constexpr std::string_view names[] = {
     "export_lost_refused",
     "export_lost_size",
     "spans_rejected",
+    "invalid_utf8",
+    "baggage_metadata_dropped",
 };
 constexpr std::size_t size = static_cast<std::size_t>(Counter::count_);
 static_assert(sizeof(names) / sizeof(names[0]) == size);

@@ -5,6 +5,8 @@
 #include <charconv>
 #include <cmath>
 
+#include <midtrace/trace/instrumentation.h>
+
 #include "../context/ot_member.h"
 #include "ticks.h"
 
@@ -51,7 +53,16 @@ class RateLimitingSampler final : public Sampler {
   SamplerNeeds needs() const noexcept override { return {}; }
   SamplingResult sample(const SamplingInput& input) override {
     SamplingResult result{take() ? Decision::record_and_sample : Decision::drop};
-    if (input.parent != nullptr && OtMember::of(input.parent->trace_state).has_threshold_text)
+    if (input.parent == nullptr) return result;
+    // A parent that leaves the decision to us is no trace to tear apart.
+    if (input.parent->valid() && !input.parent->flags.deferred() &&
+        !warned_.exchange(true, std::memory_order_relaxed)) {
+      report(Severity::warning, "sampler.rate_below_parent",
+             "RateLimitingSampler decides for a span that has a parent, whatever was decided about that one; "
+             "traces will come apart. Use it as the root of a parent-based sampler "
+             "(OTEL_TRACES_SAMPLER=parentbased_rate_limiting).");
+    }
+    if (OtMember::of(input.parent->trace_state).has_threshold_text)
       result.trace_state = with_threshold(input.parent->trace_state, std::nullopt);
     return result;
   }
@@ -97,6 +108,7 @@ class RateLimitingSampler final : public Sampler {
   std::uint64_t interval_ = 0;  // between two tokens
   std::uint64_t capacity_ = 0;  // what a whole bucket takes to fill
   std::uint64_t start_ = 0;     // nanoseconds
+  std::atomic<bool> warned_{false};
   alignas(64) std::atomic<std::uint64_t> full_at_{0};
 };
 

@@ -142,6 +142,13 @@ std::string_view cut_to_character(std::string_view text, std::size_t bytes) noex
   return {memory, text.size()};
 }
 
+// Whether `copy`, all of `wanted` that could be copied, is to replace `size` bytes that are there: a text
+// that had to be cut for want of memory does so only when there is more of it.
+bool is_better(std::string_view copy, std::string_view wanted, std::uint32_t character_limit,
+               std::size_t size) noexcept {
+  return copy.size() > size || copy.size() == bytes_of_characters(wanted, character_limit);
+}
+
 // The value in memory of the record's own; what describes it goes into the slot's payload and `size`.
 bool copy_value(SpanRecord& record, const AttributeValue& value, AttributeSlot::Payload& payload,
                 std::size_t& size) noexcept {
@@ -286,6 +293,7 @@ AttributeValue AttributeSlot::value() const noexcept {
 
 void begin_record(SpanRecord& record, std::string_view name) noexcept {
   record.status = StatusCode::unset;
+  record.name_size = 0;
   record.text = record.inline_text;
   record.text_end = record.inline_text + sizeof(record.inline_text);
   record.attributes = {record.inline_slots, nullptr, 0};
@@ -308,6 +316,7 @@ void clear_record(SpanRecord& record) noexcept {
 
 void record_name(SpanRecord& record, std::string_view name) noexcept {
   const std::string_view copy = copy_text(record, name, SpanLimits::unlimited);
+  if (!is_better(copy, name, SpanLimits::unlimited, record.name_size)) return;
   record.name = copy.data();
   record.name_size = static_cast<std::uint32_t>(copy.size());
 }
@@ -351,6 +360,11 @@ AttributeSlot* slot_for(SpanRecord& record, const AnyKey& key) noexcept {
   std::size_t size = 0;
   // The value's memory may be a new slab, never a new run: `slot` stays what it is.
   if (!copy_value(record, value, payload, size)) return drop_attribute(record);
+  if (slot != record.next_slot && value.type() == AttributeType::string &&
+      !is_better({static_cast<const char*>(payload.pointer), size}, value.as_string(),
+                 record.limits->attribute_value_length,
+                 slot->type() == AttributeType::string ? slot->size() : 0))
+    return;
   slot->payload = payload;
   slot->descriptor = AttributeSlot::describe(key, value.type(), size);
   if (slot == record.next_slot) ++record.next_slot;
@@ -439,9 +453,13 @@ void record_boolean(SpanRecord& record, const AnyKey& key, bool value) noexcept 
 void record_status(SpanRecord& record, StatusCode code, std::string_view description) noexcept {
   if (code == StatusCode::unset || record.status == StatusCode::ok) return;
   record.status = code;
-  record.totals.status_description_size = 0;
-  if (code != StatusCode::error || description.empty()) return;
-  const std::string_view copy = copy_text(record, description, record.limits->attribute_value_length);
+  if (code != StatusCode::error || description.empty()) {
+    record.totals.status_description_size = 0;
+    return;
+  }
+  const std::uint32_t limit = record.limits->attribute_value_length;
+  const std::string_view copy = copy_text(record, description, limit);
+  if (!is_better(copy, description, limit, record.totals.status_description_size)) return;
   record.totals.status_description = copy.data();
   record.totals.status_description_size = static_cast<std::uint32_t>(copy.size());
 }

@@ -81,7 +81,9 @@ class RatioSampler final : public RuleSampler {
   SamplingResult sample(const SamplingInput& input) override {
     SamplingResult result{rule().keeps(input.trace_id) ? Decision::record_and_sample : Decision::drop};
     if (input.parent == nullptr) return result;
-    if (!warned_.exchange(true, std::memory_order_relaxed)) {
+    // A parent that leaves the decision to us makes this span as good as a root.
+    if (input.parent->valid() && !input.parent->flags.deferred() &&
+        !warned_.exchange(true, std::memory_order_relaxed)) {
       report(
           Severity::warning, "sampler.ratio_below_parent",
           "TraceIdRatioBased decides for a span that has a parent; SDKs compute this ratio differently, so "

@@ -46,6 +46,33 @@ std::vector<Case> cases() {
        true},
       {"Podman, version 2", "0::/\n",
        "1 2 0:1 /containers/overlay-containers/" + text + "/userdata/hostname /etc/hostname rw\n", true},
+      {"Docker whose data is elsewhere, version 2, by its resolv.conf", "0::/\n",
+       "512 501 254:1 /srv/containers/docker/containers/" + text + "/resolv.conf /etc/resolv.conf rw\n",
+       true},
+      {"Docker, version 2, by its hosts", "0::/\n",
+       "512 501 254:1 /var/lib/docker/containers/" + text +
+           "/hosts /etc/hosts rw,relatime - ext4 /dev/vda1\n",
+       true},
+      {"a host of Docker, which sees its containers' mounts", "0::/\n",
+       "88 26 0:44 / /var/lib/docker/containers/" + text +
+           "/mounts/shm rw,nosuid - tmpfs shm rw\n"
+           "89 26 0:45 / /var/lib/containers/storage/overlay-containers/" +
+           text + "/userdata/shm rw - tmpfs\n",
+       false},
+      {"a container that has another one's directory mounted", "0::/\n",
+       "88 26 254:1 /var/lib/docker/containers/" + text +
+           " /logs ro - ext4 /dev/vda1 rw\n"
+           "89 26 254:1 /var/lib/docker/containers/" +
+           text + "/hostname /etc/hostname.other ro - ext4\n",
+       false},
+      {"containerd below Kubernetes, version 2: the pod's id, not the container's", "0::/\n",
+       "1 2 254:1 /var/lib/containerd/io.containerd.grpc.v1.cri/sandboxes/" + text +
+           "/hostname /etc/hostname rw\n",
+       false},
+      {"an id only behind the mount point", "0::/\n",
+       "1 2 0:1 / /etc/hosts rw - overlay /var/lib/docker/containers/" + text + "/hosts rw\n", false},
+      {"lines that end early", "0::/\n", "1\n1 2 0:1\n1 2 0:1 /docker/containers/" + text + "/hosts\n \n\n",
+       false},
       {"no container", "0::/user.slice/session-1.scope\n", "29 28 0:25 / /proc rw\n", false},
       {"a path with a shorter id", "1:cpu:/docker/" + text.substr(1) + "\n", "", false},
       {"a path with a longer id", "1:cpu:/docker/" + text + "0\n", "", false},

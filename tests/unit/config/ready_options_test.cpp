@@ -456,6 +456,48 @@ TEST(TracesExporter, ExportersOfCodeBeatTheEnvironmentAndAreOpenedToo) {
   EXPECT_THAT(variables.warnings, IsEmpty());
 }
 
+// Notes what setup() does with it.
+struct OpenedExporter final : midtrace::Exporter {
+  explicit OpenedExporter(std::string why_not = {}) : problem(std::move(why_not)) {}
+  std::string open() noexcept override {
+    calls += "open ";
+    return problem;
+  }
+  midtrace::ExportResult export_batch(const midtrace::ExportBatch&) noexcept override {
+    calls += "export ";
+    return midtrace::ExportResult::success;
+  }
+  void shutdown(std::chrono::steady_clock::time_point until) noexcept override {
+    calls += until <= std::chrono::steady_clock::now() ? "shutdown-now " : "shutdown-later ";
+  }
+  const std::string problem;
+  std::string calls;
+};
+
+TEST(TracesExporter, ThoseThatAreOpenAreShutDownWhenALaterOneCannotBeOpened) {
+  Variables variables{};
+  const auto first = std::make_shared<OpenedExporter>();
+  const auto second = std::make_shared<OpenedExporter>();
+  const auto broken = std::make_shared<OpenedExporter>("no such place");
+  const auto last = std::make_shared<OpenedExporter>();
+  SetupOptions options;
+  options.exporters = {first, second, broken, last};
+  EXPECT_EQ(make_ready(std::move(options), variables.environment()).error, "no such place");
+  EXPECT_EQ(first->calls, "open shutdown-now ");
+  EXPECT_EQ(second->calls, "open shutdown-now ");
+  EXPECT_EQ(broken->calls, "open ") << "it never was";
+  EXPECT_EQ(last->calls, "") << "nobody asked it";
+}
+
+TEST(TracesExporter, ThatOpenAllStayOpen) {
+  Variables variables{};
+  const auto first = std::make_shared<OpenedExporter>();
+  SetupOptions options;
+  options.exporters = {first};
+  EXPECT_EQ(make_ready(std::move(options), variables.environment()).error, "");
+  EXPECT_EQ(first->calls, "open ");
+}
+
 // --- the rest
 // ---------------------------------------------------------------------------------------------------
 

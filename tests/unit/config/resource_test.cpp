@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include <midtrace/trace/counters.h>
+
 #include "variables.h"
 
 namespace {
@@ -19,6 +21,7 @@ using midtrace_test::Variables;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 
 std::string text(const Resource& resource, std::string_view key) {
   const ResourceValue* value = resource.find(key);
@@ -65,6 +68,24 @@ TEST(ResourcePrecedence, AnAttributeOfCodeKeepsItsType) {
   EXPECT_EQ(std::get<std::int64_t>(*resource.find("int")), 7);
   EXPECT_EQ(std::get<double>(*resource.find("real")), 0.5);
   EXPECT_EQ(std::get<bool>(*resource.find("flag")), true);
+}
+
+TEST(ResourceOfCode, LeavesOutWhatHasNoKeyWithAWarning) {
+  Variables variables{};
+  const Resource resource =
+      make_resource("s", {{"team", "a"}, {"", "secret value"}, {"tier", "b"}}, variables.environment());
+  EXPECT_EQ(text(resource, ""), "(absent)");
+  EXPECT_EQ(text(resource, "team"), "a");
+  EXPECT_EQ(text(resource, "tier"), "b");
+  ASSERT_EQ(variables.warnings.size(), 1U);
+  EXPECT_THAT(variables.warnings[0], HasSubstr("SetupOptions::resource has an attribute without a key"));
+  EXPECT_THAT(variables.warnings[0], Not(HasSubstr("secret value")));
+}
+
+TEST(ResourceOfCode, WithoutAKeyIsCountedAsInvalidConfiguration) {
+  const auto before = midtrace::counters()[midtrace::Counter::invalid_configuration];
+  make_resource("s", {{"", "value"}}, midtrace::empty_environment());
+  EXPECT_EQ(midtrace::counters()[midtrace::Counter::invalid_configuration], before + 1);
 }
 
 TEST(ResourceAttributes, BothSidesArePercentDecodedAndTrimmed) {

@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include <midtrace/trace/counters.h>
+
 #include "export/utf8.h"
 #include "support/allocations.h"
 
@@ -61,6 +63,18 @@ TEST(JsonString, EachMalformedSequenceBecomesOneReplacementCharacter) {
        }) {
     EXPECT_EQ(string_of(each.bytes), "\"" + each.shown + "\"") << testing::PrintToString(each.bytes);
   }
+}
+
+TEST(JsonString, OneThatIsMadeValidIsCountedOnce) {
+  const auto counted = [](std::string_view text) {
+    const std::uint64_t before = midtrace::counters()[midtrace::Counter::invalid_utf8];
+    string_of(text);
+    return midtrace::counters()[midtrace::Counter::invalid_utf8] - before;
+  };
+  EXPECT_EQ(counted("plain \n \u20AC \U0010FFFF"), 0U);
+  EXPECT_EQ(counted("\uFFFD"), 0U) << "the sender's own replacement character";
+  EXPECT_EQ(counted("\x80"), 1U);
+  EXPECT_EQ(counted("one \xFF and \xC0\xAF another, \u20AC in between \xE2\x82"), 1U);
 }
 
 TEST(JsonString, TheEndsOfTheUnicodeRangesAreValid) {

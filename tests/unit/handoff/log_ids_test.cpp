@@ -1,4 +1,5 @@
 // Log lines find their trace: the current ids as text.
+#include <cstdint>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -27,6 +28,14 @@ TEST(LogIds, areThereForSpansThatAreNotSampled) {
   const LogIds ids(parse_traceparent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"));
   EXPECT_EQ(ids.trace_id(), "0af7651916cd43dd8448eb211c80319c");
   EXPECT_EQ(ids.trace_flags(), "00");
+}
+
+TEST(LogIds, showNoFlagThatStaysInThisProcess) {
+  for (const std::uint8_t own : {TraceFlags::debug_bit, TraceFlags::deferred_bit}) {
+    SpanContext context = parse_traceparent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-03");
+    context.flags.bits |= own;
+    EXPECT_EQ(LogIds(context).trace_flags(), "03");
+  }
 }
 
 TEST(LogIds, areEmptyWithoutASpan) {

@@ -248,6 +248,29 @@ TEST(OtlpProtobuf, WhatIsNotUtf8BecomesValid) {
   EXPECT_EQ(span.status().message(), "w\uFFFDrong");
 }
 
+TEST(OtlpProtobuf, CountsEachTextThatItMadeValidOnce) {
+  const auto made_valid_by = [](const std::function<void(Recorder&)>& record) {
+    const std::uint64_t before = midtrace::counters()[midtrace::Counter::invalid_utf8];
+    only_span_of(record);
+    return midtrace::counters()[midtrace::Counter::invalid_utf8] - before;
+  };
+  EXPECT_EQ(made_valid_by([](Recorder&) {
+              Span s = Tracer::get("shop").start("caf\u00E9");
+              s.set("\u20AC", "plain text of more than eight bytes");
+            }),
+            0U);
+  EXPECT_EQ(made_valid_by([](Recorder&) {
+              Span s = Tracer::get("shop").start("n\xFFm\xFF\xFF");
+              const std::string_view texts[] = {"right", "wr\xFFng", "\xE2\x82"};
+              s.set("k\xC3y", "v\xE2\x82l\xFFue");
+              s.set("texts", std::span<const std::string_view>(texts));
+              s.add_event("e\x80vent", {});
+              s.set_status(midtrace::StatusCode::error, "w\xF0rong");
+            }),
+            7U)
+      << "name, key, value, two elements, event, description";
+}
+
 struct Utf8Case {
   std::string_view text;
   std::string_view valid;

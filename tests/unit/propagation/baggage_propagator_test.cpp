@@ -46,6 +46,19 @@ TEST(BaggageInject, LeavesOutMetadataThatIsNotLegalOnTheWire) {
     EXPECT_EQ(injected(Baggage().with("a", "1", metadata)), "a=1") << metadata;
 }
 
+TEST(BaggageInject, CountsTheMembersThatItSendsWithoutTheirMetadata) {
+  const Counted counted;
+  const auto baggage = Baggage()
+                           .with("a", "1", "p q")
+                           .with("b", "2", "legal=yes")
+                           .with("c", "3", "p,q")
+                           .with("d", std::string(9000 / 3, ' '), "p q")
+                           .with("not a token", "5", "p q");
+  EXPECT_EQ(injected(baggage), "a=1,b=2;legal=yes,c=3");
+  EXPECT_EQ(counted[Counter::baggage_metadata_dropped], 2U);
+  EXPECT_EQ(counted[Counter::baggage_members_dropped], 2U) << "those that were not sent at all";
+}
+
 TEST(BaggageInject, DropsMembersThatDoNotFitAndKeepsTheOthers) {
   const Counted counted;
   // 3000 bytes that need three characters each make 9000 on the wire.

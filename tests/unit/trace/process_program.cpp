@@ -343,6 +343,38 @@ int spans_at_exit() {
   std::exit(0);
 }
 
+// Flushes as the process ends: from handlers of atexit and destructors of statics, of which the first two of
+// four run when tracing is on, and the others when it was shut down.
+Telemetry* handle_at_exit = nullptr;
+
+struct FlushesAtExit {
+  explicit FlushesAtExit(const char* own_name) : name(own_name) {}
+  ~FlushesAtExit() {
+    if (handle_at_exit != nullptr) flush_at_end(name);
+  }
+  static void flush_at_end(const char* name) {
+    tracer().start(name).end();
+    tell(name, handle_at_exit->flush(seconds(20)) ? 1 : 0);
+  }
+  const char* name;
+};
+FlushesAtExit static_before_setup("late_destructor");
+
+int flush_while_exiting() {
+  std::atexit([] { FlushesAtExit::flush_at_end("late_handler"); });
+  handle_at_exit = new Telemetry(start_tracing());
+  std::atexit([] { FlushesAtExit::flush_at_end("handler"); });
+  static const FlushesAtExit static_after_setup("destructor");
+  // While the others run, and the process goes down below it.
+  std::thread([] {
+    for (;;) {
+      tracer().start("background").end();
+      handle_at_exit->flush(milliseconds(20));
+    }
+  }).detach();
+  return 0;
+}
+
 int forgotten_handle_at_exit() {
   [[maybe_unused]] static Telemetry* leaked = new Telemetry(start_tracing());
   std::atexit(at_exit_late);
@@ -585,6 +617,7 @@ int main(int argc, char** argv) {
       {"fork_without_tracing_in_the_child", fork_without_tracing_in_the_child},
       {"fork_while_another_thread_shuts_down", fork_while_another_thread_shuts_down},
       {"spans_at_exit", spans_at_exit},
+      {"flush_while_exiting", flush_while_exiting},
       {"forgotten_handle_at_exit", forgotten_handle_at_exit},
       {"exit_from_a_thread", exit_from_a_thread},
       {"terminate", terminate},

@@ -111,6 +111,18 @@ TEST(Exit, flushes_though_nobody_destroys_the_handle) {
   EXPECT_EQ(names_in(run.spans()), (Names{"at exit", "main"}));
 }
 
+TEST(Exit, lets_handlers_and_destructors_flush_before_and_after_the_end_of_tracing) {
+  ProcessRunner run("flush_while_exiting");
+  run.succeeds();
+  for (const char* const flush : {"destructor", "handler", "late_handler", "late_destructor"})
+    EXPECT_EQ(run.told(flush), 1U) << flush << "\n" << run.output();
+  const Names names = names_in(run.spans());
+  EXPECT_EQ(count_of(names, "destructor"), 1);
+  EXPECT_EQ(count_of(names, "handler"), 1);
+  EXPECT_EQ(count_of(names, "late_handler"), 0) << "tracing was over";
+  EXPECT_EQ(count_of(names, "late_destructor"), 0);
+}
+
 TEST(Exit, from_a_thread_while_others_trace_is_safe) {
   ProcessRunner run("exit_from_a_thread");
   run.succeeds();

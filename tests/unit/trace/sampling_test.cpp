@@ -1,6 +1,7 @@
 // Sampling as a span sees it: flags on the wire, what a sampler of the user's is shown and may change.
 #include <array>
 #include <atomic>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -667,22 +668,39 @@ TEST(ProbabilitySampling, warns_once_of_a_parent_whose_trace_id_may_not_be_rando
   EXPECT_NE(log->messages[0].find("flag 02 of traceparent"), std::string::npos);
 }
 
-TEST(RatioSampling, warns_once_when_it_decides_for_a_span_that_has_a_parent) {
-  const Context parent = remote_parent(TraceFlags::sampled_bit);
-  const auto warnings_with = [&](std::shared_ptr<Sampler> sampler) {
-    const auto log = std::make_shared<KeptMessages>();
-    const Telemetry telemetry = set_up(std::move(sampler), log);
-    for (int i = 0; i < 3; ++i) {
-      tracer().start("root").end();
-      tracer().start("child", {.parent = &parent}).end();
-    }
-    for (const std::string& message : log->messages)
-      EXPECT_NE(message.find("parentbased_traceidratio"), std::string::npos) << message;
-    return log->messages.size();
+// How often a sampler warns of what it does below `parent`, and that it names what to use instead.
+std::size_t warnings_below(const Context& parent, std::shared_ptr<Sampler> sampler, const char* remedy) {
+  const auto log = std::make_shared<KeptMessages>();
+  const Telemetry telemetry = set_up(std::move(sampler), log);
+  for (int i = 0; i < 3; ++i) {
+    tracer().start("root").end();
+    tracer().start("child", {.parent = &parent}).end();
+  }
+  for (const std::string& message : log->messages)
+    EXPECT_NE(message.find(remedy), std::string::npos) << message;
+  return log->messages.size();
+}
+
+TEST(SamplersForRoots, warn_once_when_they_decide_for_a_span_that_has_a_parent) {
+  struct Case {
+    std::function<std::shared_ptr<Sampler>()> make;
+    const char* remedy;
   };
-  EXPECT_EQ(warnings_with(trace_id_ratio_sampler(0.5)), 1U);
-  EXPECT_EQ(warnings_with(parent_based_sampler({.root = trace_id_ratio_sampler(0.5)})), 0U);
-  EXPECT_EQ(warnings_with(parent_based_sampler({.remote_parent_sampled = trace_id_ratio_sampler(0.5)})), 1U);
+  const Case cases[] = {
+      {[] { return trace_id_ratio_sampler(0.5); }, "parentbased_traceidratio"},
+      {[] { return rate_limiting_sampler({.traces_per_second = 1000}); }, "parentbased_rate_limiting"},
+      {[] { return rate_limiting_sampler({.traces_per_second = 0}); }, "parentbased_rate_limiting"},
+  };
+  const Context parent = remote_parent(TraceFlags::sampled_bit);
+  const Context undecided = remote_parent(TraceFlags::deferred_bit);
+  for (const auto& [make, remedy] : cases) {
+    EXPECT_EQ(warnings_below(parent, make(), remedy), 1U) << remedy;
+    EXPECT_EQ(warnings_below(parent, parent_based_sampler({.root = make()}), remedy), 0U) << remedy;
+    EXPECT_EQ(warnings_below(parent, parent_based_sampler({.remote_parent_sampled = make()}), remedy), 1U)
+        << remedy;
+    EXPECT_EQ(warnings_below(undecided, parent_based_sampler({.root = make()}), remedy), 0U)
+        << remedy << ": the parent left the decision to us";
+  }
 }
 
 }  // namespace

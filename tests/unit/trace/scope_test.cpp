@@ -7,6 +7,8 @@
 
 #include <gtest/gtest.h>
 
+#include <midtrace/propagation/carrier.h>
+#include <midtrace/propagation/propagator.h>
 #include <midtrace/testing/testing.h>
 #include <midtrace/trace/tracer.h>
 
@@ -171,6 +173,36 @@ TEST(Scope, of_a_span_takes_baggage_and_suppression_from_a_context_that_is_given
   EXPECT_EQ(Context::current().baggage.get("tenant"), "red");
   EXPECT_FALSE(Context::current().suppressed);
   EXPECT_EQ(Context::current().span, span.context());
+}
+
+TEST(Suppression, is_obeyed_by_modules_and_not_by_spans_that_the_application_starts) {
+  testing::Recorder recorder;
+  {
+    Span outer = tracer().start("outer");
+    const Scope current = outer.activate();
+    const Scope quiet(suppressed(Context::current()));
+    Span inner = tracer().start("by hand");
+    EXPECT_TRUE(inner.recording());
+    const Scope below = inner.activate();
+    EXPECT_TRUE(Context::current().suppressed) << "a span's scope does not lift it";
+    EXPECT_EQ(Context::current().span.span_id, inner.context().span_id);
+  }
+  EXPECT_FALSE(Context::current().suppressed) << "it ends with its scope";
+  EXPECT_EQ(recorder.tree(), R"(
+outer INTERNAL
+  by hand INTERNAL
+)");
+}
+
+TEST(Suppression, lets_the_application_inject_the_context_itself) {
+  testing::Recorder recorder;
+  Span span = tracer().start("span");
+  const Scope current = span.activate();
+  const Scope quiet(suppressed(Context::current()));
+  MapCarrier::Map headers;
+  MapCarrier carrier(headers);
+  propagator().inject(Context::current(), carrier);
+  EXPECT_EQ(headers.count("traceparent"), 1U);
 }
 
 TEST(Suppression, is_a_property_of_the_context) {

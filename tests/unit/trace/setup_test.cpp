@@ -146,6 +146,75 @@ TEST(Setup, that_cannot_write_its_file_says_why_once_and_harms_nobody) {
   EXPECT_EQ(exporter->spans.load(), 1U);
 }
 
+TEST(Shutdown, on_two_threads_at_once_is_done_by_the_handle_that_set_tracing_up) {
+  for (int round = 0; round < 20; ++round) {
+    const auto exporter = std::make_shared<CountingExporter>();
+    Telemetry owner = setup(with_exporter(exporter));
+    Telemetry other = setup(with_exporter(std::make_shared<CountingExporter>()));
+    for (int i = 0; i < 100; ++i)
+      tracer().start("span").end();
+    std::atomic<int> complete{0};
+    std::atomic<int> ready{0};
+    const auto stop = [&](Telemetry& handle) {
+      ready.fetch_add(1);
+      while (ready.load() < 2)
+        std::this_thread::yield();
+      if (handle.shutdown()) complete.fetch_add(1);
+    };
+    std::thread elsewhere([&] { stop(other); });
+    stop(owner);
+    elsewhere.join();
+    EXPECT_EQ(complete.load(), 2);
+    EXPECT_EQ(exporter->shutdowns.load(), 1);
+    EXPECT_EQ(exporter->spans.load(), 100U);
+    EXPECT_FALSE(tracer().start("after").recording());
+  }
+}
+
+TEST(Shutdown, while_other_threads_flush_loses_nothing_and_leaves_none_of_them_waiting) {
+  for (int round = 0; round < 20; ++round) {
+    const auto exporter = std::make_shared<CountingExporter>();
+    Telemetry owner = setup(with_exporter(exporter));
+    Telemetry other = setup(with_exporter(exporter));
+    std::atomic<bool> over{false};
+    std::atomic<int> flushes{0};
+    std::vector<std::thread> flushing;
+    for (int i = 0; i < 3; ++i) {
+      flushing.emplace_back([&] {
+        while (!over.load()) {
+          other.flush(std::chrono::seconds(20));
+          flushes.fetch_add(1);
+        }
+      });
+    }
+    for (int i = 0; i < 100; ++i)
+      tracer().start("span").end();
+    while (flushes.load() < 6)
+      std::this_thread::yield();
+    EXPECT_TRUE(owner.shutdown(std::chrono::seconds(20)));
+    over.store(true);
+    for (std::thread& thread : flushing)
+      thread.join();
+    EXPECT_EQ(exporter->spans.load(), 100U);
+    EXPECT_EQ(exporter->shutdowns.load(), 1);
+    EXPECT_TRUE(other.flush()) << "nothing is left to wait for";
+  }
+}
+
+TEST(Shutdown, ends_the_wait_of_a_flush_when_its_own_time_is_over) {
+  const auto gate = std::make_shared<midtrace_test::GatedExporter>();
+  Telemetry owner = setup(with_exporter(gate));
+  Telemetry other = setup(with_exporter(gate));
+  tracer().start("stuck").end();
+  std::atomic<bool> complete{true};
+  std::thread flushing([&] { complete.store(other.flush(std::chrono::seconds(60))); });
+  ASSERT_TRUE(gate->wait_until_entered());
+  EXPECT_FALSE(owner.shutdown(milliseconds(50)));
+  gate->open_gate();
+  flushing.join();
+  EXPECT_EQ(gate->spans.load(), 1U) << "what was under way is finished";
+}
+
 TEST(Spans, that_end_after_shutdown_are_counted_drops) {
   const auto exporter = std::make_shared<CountingExporter>();
   Telemetry telemetry = setup(with_exporter(exporter));

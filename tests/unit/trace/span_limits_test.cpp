@@ -267,6 +267,14 @@ TEST(SpanLimits, never_cut_a_key_for_want_of_memory) {
   }
 }
 
+// A whole text of the loop below, not the rest of one.
+bool is_numbered(std::string_view text, std::string_view before, std::string_view after) {
+  if (!text.starts_with(before) || !text.ends_with(after)) return false;
+  text.remove_prefix(before.size());
+  text.remove_suffix(after.size());
+  return text.size() >= 3 && text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
 TEST(SpanLimits, survive_replacing_a_value_for_ever) {
   testing::Recorder recorder;
   {
@@ -281,7 +289,106 @@ TEST(SpanLimits, survive_replacing_a_value_for_ever) {
   const auto span = only_span(recorder);
   EXPECT_EQ(span.attribute("number"), "1") << "what needs no memory is kept even then";
   EXPECT_EQ(span.attributes.size(), 2U);
+  EXPECT_TRUE(is_numbered(span.name, "busy ", "")) << span.name;
+  EXPECT_TRUE(is_numbered(span.attribute("progress"), "step ", std::string(50, '.')))
+      << span.attribute("progress");
   EXPECT_GT(recorder.counters()[Counter::truncated_values], 0U);
+}
+
+// Uses up all that the span may hold.
+void fill(Span& span) {
+  for (int i = 0; i < 1000; ++i)
+    span.set("filler", std::string(2000, 'x'));
+}
+
+TEST(SpanLimits, keep_what_was_there_when_nothing_of_the_new_text_fits) {
+  testing::Recorder recorder;
+  {
+    Span span = tracer().start("first name");
+    span.set("text", "kept");
+    span.set("number", 5);
+    span.set_status(StatusCode::error, "timed out");
+    fill(span);
+    const std::uint64_t cut = recorder.counters()[Counter::truncated_values];
+    span.set_name("second");
+    span.set("text", "lost");
+    span.set("number", "seven");
+    span.set_status(StatusCode::error, "refused");
+    EXPECT_EQ(recorder.counters()[Counter::truncated_values], cut + 4);
+  }
+  EXPECT_EQ(recorder.tree({.without = {"filler"}}), R"(
+first name INTERNAL
+  status ERROR: timed out
+  number = 5
+  text = kept
+)");
+}
+
+TEST(SpanLimits, let_what_needs_no_memory_replace_others_even_then) {
+  testing::Recorder recorder;
+  {
+    Span span = tracer().start("first name");
+    span.set("number", "one");
+    span.set("cleared", "text");
+    span.set_status(StatusCode::error, "timed out");
+    fill(span);
+    span.set("number", 1);
+    span.set("cleared", "");
+    span.set_status(StatusCode::error);
+  }
+  EXPECT_EQ(recorder.tree({.without = {"filler"}}), R"(
+first name INTERNAL
+  status ERROR
+  cleared = )"
+                                                    "\n  number = 1\n");
+}
+
+TEST(SpanLimits, of_no_characters_still_replace_a_value) {
+  testing::Recorder recorder({.limits = {.attribute_value_length = 0}});
+  {
+    Span span = tracer().start("mute");
+    span.set("a", 1);
+    span.set("a", "text");
+  }
+  EXPECT_EQ(only_span(recorder).attribute("a"), "");
+}
+
+TEST(SpanLimits, keep_as_much_of_an_endless_name_as_the_span_may_hold) {
+  std::string name;
+  while (name.size() < 1000000)
+    name += "€";
+  const auto expect_cut = [&name](const std::string& kept) {
+    EXPECT_GT(kept.size(), 250000U);
+    EXPECT_LE(kept.size(), 256U * 1024U);
+    EXPECT_EQ(kept.size() % 3, 0U) << "cut inside a character";
+    EXPECT_EQ(kept, name.substr(0, kept.size()));
+  };
+  {
+    SCOPED_TRACE("at start");
+    testing::Recorder recorder;
+    tracer().start(name).end();
+    expect_cut(only_span(recorder).name);
+    EXPECT_EQ(recorder.counters()[Counter::truncated_values], 1U);
+  }
+  {
+    SCOPED_TRACE("later");
+    testing::Recorder recorder;
+    Span span = tracer().start("short");
+    span.set_name(name);
+    span.end();
+    expect_cut(only_span(recorder).name);
+    EXPECT_EQ(recorder.counters()[Counter::truncated_values], 1U);
+  }
+  {
+    SCOPED_TRACE("of an event");
+    testing::Recorder recorder;
+    Span span = tracer().start("short");
+    span.add_event(name);
+    span.end();
+    expect_cut(only_span(recorder).events.at(0).name);
+    EXPECT_EQ(only_span(recorder).name, "short");
+    EXPECT_EQ(recorder.counters()[Counter::truncated_values], 1U);
+  }
 }
 
 }  // namespace

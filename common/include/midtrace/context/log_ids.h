@@ -4,9 +4,10 @@
 //   log("trace_id={} span_id={} order settled", ids.trace_id(), ids.span_id());
 //
 // The three fields are those that OpenTelemetry names for log formats without a field of their own for them:
-// `trace_id` (32 lower-case hexadecimal digits), `span_id` (16) and `trace_flags` (2). All are empty when no
-// span is current. A value of 52 bytes; nothing is allocated, nothing throws, any thread. For spdlog see
-// midtrace/context/spdlog.h. Source: OpenTelemetry, trace context in non-OTLP log formats.
+// `trace_id` (32 lower-case hexadecimal digits), `span_id` (16) and `trace_flags` (2, as in a traceparent).
+// All are empty when no span is current. A value of 52 bytes; nothing is allocated, nothing throws, any
+// thread. For spdlog see midtrace/context/spdlog.h. Source: OpenTelemetry, trace context in non-OTLP log
+// formats.
 #pragma once
 
 #include <string_view>

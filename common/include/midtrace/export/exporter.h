@@ -39,6 +39,7 @@ class Exporter {
   // From another thread, while export_batch may be running: tracing is being shut down, and whatever the
   // exporter waits for is to be given up at `deadline`, also in the calls that follow.
   virtual void give_up_at(std::chrono::steady_clock::time_point /*deadline*/) noexcept {}
+  // The last call, also where nothing was exported: setup() makes it when another exporter cannot be opened.
   virtual void shutdown(std::chrono::steady_clock::time_point /*deadline*/) noexcept {}
   // In a forked child: give up inherited descriptors and buffered data, which are the parent's.
   virtual void after_fork() noexcept {}

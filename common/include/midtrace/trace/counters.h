@@ -12,6 +12,7 @@
 namespace midtrace {
 inline namespace v1 {
 
+// The order is part of what two copies in one process tell each other: new ones go to the end.
 enum class Counter : std::uint8_t {
   spans_started,           // every span, sampled or not
   spans_sampled,           // those that record
@@ -50,7 +51,11 @@ enum class Counter : std::uint8_t {
   export_lost_refused,     // an answer that is not 2xx, at once or to the last attempt
   export_lost_size,        // a request or an answer over the limit
   spans_rejected,          // the receiver accepted the batch, but not these; spans_exported has them too
-  count_                   // how many there are; not a counter
+  // Of whatever writes text that must be UTF-8. Each writing counts: a span that goes to two exporters,
+  // twice.
+  invalid_utf8,              // a string had bytes that are not UTF-8; U+FFFD was written in their place
+  baggage_metadata_dropped,  // not valid in a header: the member was sent without it
+  count_                     // how many there are; not a counter
 };
 
 // The counter's name as it is printed, e.g. `dropped_queue_full`.

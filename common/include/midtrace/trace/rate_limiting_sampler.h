@@ -4,8 +4,9 @@
 //
 // A token bucket: it holds up to `burst` tokens, begins full, and gets `traces_per_second` of them each
 // second; a span takes one or is dropped. It decides for the span at hand and ignores the parent, so it
-// belongs at the root of a parent-based sampler (or into a rule); below a parent it would tear traces apart.
-// What it keeps has no known probability, so it writes no `ot=th` and removes the parent's.
+// belongs at the root of a parent-based sampler (or into a rule); below a parent it tears traces apart, and
+// warns of that once. What it keeps has no known probability, so it writes no `ot=th` and removes the
+// parent's.
 //
 // Any thread; one atomic, no lock, memory that never grows. The clock is read once for each span it is asked
 // about, never for others, and not at all when the rate is 0. A clock that goes back by more than a

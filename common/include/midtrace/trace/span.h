@@ -3,8 +3,8 @@
 // Concrete, move-only, owned by one thread at a time (hand it over by std::move), ends in its destructor.
 // When it does not record (unsampled, no memory, no backend) every setter is one inline branch, and context()
 // still holds the ids that go on the wire. Setters never throw, never block, and copy what they are given;
-// what exceeds a limit is dropped and counted. Setting an attribute again replaces its value. After end()
-// setters do nothing.
+// what exceeds a limit (SpanLimits, types.h) is dropped and counted. Setting an attribute again replaces its
+// value. After end() setters do nothing.
 //
 // PendingSpan: a span of an asynchronous operation, in at most 96 bytes; it becomes a Span when the operation
 // completes (Tracer::resume), so that a hundred thousand open operations hold no records (only where a
@@ -67,6 +67,7 @@ class [[nodiscard]] Span {
     }
   }
 
+  // Bounded by SpanLimits::span_bytes only; the earlier name stays when there is no room for this one.
   void set_name(std::string_view name) noexcept {
     if (record_ != nullptr) replace_name(name);
   }

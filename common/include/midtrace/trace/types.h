@@ -44,6 +44,14 @@ struct SamplerNeeds {
 };
 
 // What one span may hold; what exceeds it is dropped and counted on the span. Source: conventions 8.
+//
+// Names of spans and events have no limit of their own. Only `span_bytes` bounds them: a longer name is cut
+// at a character and counted in Counter::truncated_values, and a span whose name takes it all has little room
+// for anything else. Keys end at 65535 bytes.
+//
+// When the memory of the span, or of the process, is used up, a new name, status description or string
+// replaces an earlier one only when it is there whole, or when more of it could be kept than the earlier one
+// has. So what was said once is never lost to a text of which nothing fits; that, too, counts as truncated.
 struct SpanLimits {
   static constexpr std::uint32_t unlimited = 0xFFFFFFFFU;
 
