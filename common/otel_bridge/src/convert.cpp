@@ -117,7 +117,7 @@ api::trace::SpanContext to_api(const SpanContext& context) noexcept {
   write_big_endian(context.span_id.value, span_id.data());
   return {api::trace::TraceId(api::nostd::span<const std::uint8_t, 16>(trace_id.data(), 16)),
           api::trace::SpanId(api::nostd::span<const std::uint8_t, 8>(span_id.data(), 8)),
-          api::trace::TraceFlags(context.flags.bits), context.remote,
+          api::trace::TraceFlags(context.flags.bits & TraceFlags::wire_bits), context.remote,
           context.trace_state.empty()
               ? api::trace::TraceState::GetDefault()
               : api::trace::TraceState::FromHeader(to_api(context.trace_state.header()))};
@@ -128,7 +128,7 @@ SpanContext from_api(const api::trace::SpanContext& context) noexcept {
   const auto trace_id = context.trace_id().Id();
   result.trace_id = {read_big_endian(trace_id.data()), read_big_endian(trace_id.data() + 8)};
   result.span_id = {read_big_endian(context.span_id().Id().data())};
-  result.flags.bits = context.trace_flags().flags();
+  result.flags.bits = context.trace_flags().flags() & TraceFlags::wire_bits;
   result.remote = context.IsRemote();
   if (const auto& state = context.trace_state(); state && !state->Empty())
     result.trace_state = TraceState::parse(state->ToHeader());

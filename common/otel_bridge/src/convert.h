@@ -38,6 +38,7 @@ inline api::nostd::string_view to_api(std::string_view text) noexcept {
 inline std::string_view from_api(api::nostd::string_view text) noexcept { return {text.data(), text.size()}; }
 
 api::trace::SpanKind to_api(SpanKind kind) noexcept;
+// Of the flags, those of a traceparent, both ways; the others mean something to midtrace alone.
 api::trace::SpanContext to_api(const SpanContext& context) noexcept;
 SpanContext from_api(const api::trace::SpanContext& context) noexcept;
 
