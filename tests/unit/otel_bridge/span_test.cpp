@@ -165,6 +165,64 @@ TEST(BridgedSpans, takeNoFlagsFromTheApplicationButThoseOfATraceparent) {
   EXPECT_TRUE(span.context().sampled());
 }
 
+TEST(BridgedSpans, inheritThatTheirTraceIsForced) {
+  BridgeRecorder recorder(follow_the_parent());
+  Context received;
+  received.span = remote_parent;
+  received.span.flags.bits = TraceFlags::sampled_bit | TraceFlags::debug_bit;
+  const Span process = tracer().start("process", {.parent = &received});
+  EXPECT_TRUE(process.context().flags.debug());
+  const Scope scope = process.activate();
+  EXPECT_TRUE(tracer().start("send").context().flags.debug());
+  const Context nothing;
+  Context alone;  // `b3: d`
+  alone.span.remote = true;
+  alone.span.flags.bits = TraceFlags::sampled_bit | TraceFlags::debug_bit;
+  const Span root = tracer().start("root", {.parent = &alone});
+  EXPECT_TRUE(root.recording());
+  EXPECT_TRUE(root.context().flags.debug());
+  EXPECT_FALSE(tracer().start("apart", {.parent = &nothing}).context().flags.debug());
+}
+
+// `b3: 0`: the trace is denied, and there are no ids that a parent could be made of.
+TEST(BridgedSpans, thatAreDeniedWithoutIdsAreNotStarted) {
+  BridgeRecorder recorder(follow_the_parent());
+  Context denied;
+  denied.span.remote = true;
+  {
+    const Span span = tracer().start("denied", {.parent = &denied});
+    EXPECT_FALSE(span.recording());
+    EXPECT_TRUE(span.context().valid()) << "the denial goes on in a traceparent";
+    EXPECT_FALSE(span.context().sampled());
+    EXPECT_FALSE(span.context().remote);
+    EXPECT_NE(span.context().trace_id, tracer().start("other", {.parent = &denied}).context().trace_id);
+    const Scope scope = span.activate();
+    const Span child = tracer().start("child");
+    EXPECT_FALSE(child.recording());
+    EXPECT_EQ(child.context().trace_id, span.context().trace_id);
+    const auto of_application = recorder.tracer()->StartSpan("of the application");
+    EXPECT_FALSE(of_application->IsRecording());
+  }
+  {
+    const Scope scope(denied);  // the same where it is current
+    EXPECT_FALSE(tracer().start("denied").recording());
+  }
+  EXPECT_EQ(recorder.tree(), "\n");
+}
+
+// Not denied: the root sampler decides.
+TEST(BridgedSpans, belowOtherDecisionsWithoutIdsAreRoots) {
+  for (const std::uint8_t flags : {TraceFlags::sampled_bit, TraceFlags::deferred_bit}) {
+    BridgeRecorder recorder(follow_the_parent());
+    Context received;
+    received.span.remote = true;
+    received.span.flags.bits = flags;
+    const Span span = tracer().start("root", {.parent = &received});
+    EXPECT_TRUE(span.recording()) << int{flags};
+    EXPECT_FALSE(span.context().flags.deferred());
+  }
+}
+
 // Nobody starts a span here, so what was received goes on as it is.
 TEST(BridgedSpans, ofAProviderThatOnlyForwardsKeepEveryBit) {
   const otel_bridge::Bridge bridge =
