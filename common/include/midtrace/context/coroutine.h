@@ -3,8 +3,8 @@
 //   Task<void> settle(Order order) {
 //     const midtrace::Span span = tracer.start("settle");
 //     midtrace::CoroutineScope scope(span);
-//     const Reply reply = co_await scope.await(client.charge(order));   // current before and after, not
-//     meanwhile
+//     const Reply reply = co_await scope.await(client.charge(order));
+//     confirm(reply);  // current here and before, and not meanwhile
 //   }
 //
 // A Scope must not live across a suspension: the thread would keep the context while it does other work, and

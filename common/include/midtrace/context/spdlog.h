@@ -1,7 +1,7 @@
 // Trace ids in spdlog's lines: pattern flags, and a formatter that writes JSON.
 //
-//   logger->set_formatter(midtrace::spdlog_pattern("%Y-%m-%d %T %l trace_id=%* %v"));   // see below for the
-//   flags logger->set_formatter(std::make_unique<midtrace::SpdlogJsonFormatter>());
+//   logger->set_formatter(midtrace::spdlog_pattern("%Y-%m-%d %T %l trace_id=%* %v"));
+//   logger->set_formatter(std::make_unique<midtrace::SpdlogJsonFormatter>());
 //
 // Pattern flags, beside spdlog's own: %* the trace id, %& the span id, %? the trace flags; nothing where no
 // span is current. The JSON formatter writes one object per line: time (UTC, RFC 3339, microseconds), level,
