@@ -4,10 +4,10 @@
 // appended to one log file, default signal handling and no inherited file descriptor. It ends with the test,
 // however the test ends:
 //   - ~ChildProcess and stop() signal the whole group, wait, and reap;
-//   - when the test dies without running destructors, the kernel kills the child (PR_SET_PDEATHSIG). That
-//   signal
-//     is tied to the *thread* that forked, so every child is forked by a keeper thread of its own which lives
-//     as long as the child; start() may therefore be called from any thread, short-lived ones included.
+//   - when the test dies without running destructors, the kernel kills the child (PR_SET_PDEATHSIG).
+//     That signal is tied to the *thread* that forked, so every child is forked by a keeper thread of its
+//     own which lives as long as the child; start() may therefore be called from any thread, short-lived
+//     ones included.
 // Two limits: the kernel's signal reaches the direct child only, so start servers themselves rather than
 // shell scripts that fork them, and a program that changes its own user id loses it - use
 // ProcessOptions::run_as.

@@ -88,7 +88,8 @@ class Entries {
     const Marker* found = marker();
     if (found != nullptr && found->baggage == (held != nullptr ? held->get() : nullptr))
       return found->context.baggage;
-    return held != nullptr ? from_api(**held) : Baggage{};
+    if (held == nullptr) return {};
+    return from_api(**held, found != nullptr ? found->context.baggage : Baggage{});
   }
   bool suppressed() const noexcept {
     const Marker* found = marker();

@@ -83,6 +83,22 @@ void bump(std::atomic<std::uint64_t> HotCounters::*counter) noexcept {
   }
 }
 
+// Somebody denied the trace, and gave no ids that would make a parent: `b3: 0`.
+bool is_lone_denial(const SpanContext& parent) noexcept {
+  return parent.decision_only() && !parent.sampled() && !parent.flags.deferred();
+}
+
+// As midtrace's own backend makes one. Invalid on a thread that is past its thread-local state.
+SpanContext unsampled_root() noexcept {
+  SpanContext context;
+  if (ThreadBlock* block = this_thread_block(); block != nullptr) {
+    context.trace_id = {block->random.next(), block->random.next_nonzero()};
+    context.span_id = {block->random.next_nonzero()};
+    context.flags.bits = TraceFlags::random_bit;
+  }
+  return context;
+}
+
 class BridgeBackend final : public Backend {
  public:
   constexpr BridgeBackend() noexcept = default;
@@ -127,6 +143,10 @@ class BridgeBackend final : public Backend {
     started.context = parent;  // goes on where no span can be made
     if (target == nullptr) return started;
     bump(&HotCounters::started);
+    if (is_lone_denial(parent)) [[unlikely]] {  // the API cannot say it, and its root sampler would decide
+      if (SpanContext denied = unsampled_root(); denied.valid()) started.context = denied;
+      return started;
+    }
     try {
       start_there(*target, arguments, parent, started);
     } catch (...) {  // no memory
@@ -202,7 +222,10 @@ class BridgeBackend final : public Backend {
     if (!span) return;
     const SpanContext context = from_api(span->GetContext());
     if (!context.valid()) return;
+    // A provider that makes no spans hands the parent on, without what only midtrace knows of it.
+    if (context.trace_id == parent.trace_id && context.span_id == parent.span_id) return;
     started.context = context;
+    started.context.flags.bits |= parent.flags.bits & TraceFlags::debug_bit;
     if (!span->IsRecording()) return;
     started.word = (new BridgedSpan(span, start, arguments))->word();
     started.start_tick = start.tick;

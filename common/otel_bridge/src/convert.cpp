@@ -4,10 +4,14 @@
 #include <array>
 #include <bit>
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include <midtrace/trace/counters.h>
+
+#include "context/ascii.h"
+#include "context/baggage_metadata.h"
 
 namespace midtrace {
 inline namespace v1 {
@@ -54,6 +58,39 @@ std::uint64_t mixed(std::uint64_t hash, std::uint64_t value) noexcept {
 
 std::uint64_t hash_of(std::string_view text) noexcept { return std::hash<std::string_view>{}(text); }
 
+// In pieces, so that it can be compared without memory.
+template <class Put>
+void write_member(const Baggage::Member& member, Put put) {
+  if (member.value.find(';') == std::string_view::npos) {
+    put(member.value);
+  } else {
+    for (const char& c : member.value)
+      put(c == ';' ? std::string_view("%3B") : c == '%' ? std::string_view("%25") : std::string_view(&c, 1));
+  }
+  if (!member.metadata.empty() && is_baggage_metadata(member.metadata)) {
+    put(std::string_view(";"));
+    put(member.metadata);
+  }
+}
+
+bool is_written_as(const Baggage::Member& member, std::string_view text) noexcept {
+  bool same = true;
+  write_member(member, [&](std::string_view piece) {
+    same = same && text.substr(0, piece.size()) == piece;
+    if (same) text.remove_prefix(piece.size());
+  });
+  return same && text.empty();
+}
+
+Baggage::Member read_member(std::string_view name, std::string_view text) noexcept {
+  const std::size_t split = text.find(';');
+  if (split != std::string_view::npos) {
+    const std::string_view metadata = trim(text.substr(split + 1));
+    if (is_baggage_metadata(metadata)) return {name, text.substr(0, split), metadata};
+  }
+  return {name, text, {}};
+}
+
 }  // namespace
 
 api::trace::SpanKind to_api(SpanKind kind) noexcept {
@@ -80,7 +117,7 @@ api::trace::SpanContext to_api(const SpanContext& context) noexcept {
   write_big_endian(context.span_id.value, span_id.data());
   return {api::trace::TraceId(api::nostd::span<const std::uint8_t, 16>(trace_id.data(), 16)),
           api::trace::SpanId(api::nostd::span<const std::uint8_t, 8>(span_id.data(), 8)),
-          api::trace::TraceFlags(context.flags.bits), context.remote,
+          api::trace::TraceFlags(context.flags.bits & TraceFlags::wire_bits), context.remote,
           context.trace_state.empty()
               ? api::trace::TraceState::GetDefault()
               : api::trace::TraceState::FromHeader(to_api(context.trace_state.header()))};
@@ -91,7 +128,7 @@ SpanContext from_api(const api::trace::SpanContext& context) noexcept {
   const auto trace_id = context.trace_id().Id();
   result.trace_id = {read_big_endian(trace_id.data()), read_big_endian(trace_id.data() + 8)};
   result.span_id = {read_big_endian(context.span_id().Id().data())};
-  result.flags.bits = context.trace_flags().flags();
+  result.flags.bits = context.trace_flags().flags() & TraceFlags::wire_bits;
   result.remote = context.IsRemote();
   if (const auto& state = context.trace_state(); state && !state->Empty())
     result.trace_state = TraceState::parse(state->ToHeader());
@@ -102,8 +139,8 @@ api::nostd::shared_ptr<api::baggage::Baggage> to_api(const Baggage& baggage) {
   std::vector<std::pair<std::string, std::string>> owned;
   owned.reserve(baggage.size());
   baggage.for_each([&owned](const Baggage::Member& member) {
-    std::string value(member.value);
-    if (!member.metadata.empty()) value.append(";").append(member.metadata);
+    std::string value;
+    write_member(member, [&value](std::string_view piece) { value.append(piece); });
     owned.emplace_back(std::string(member.name), std::move(value));
   });
   std::vector<std::pair<api::nostd::string_view, api::nostd::string_view>> views;
@@ -113,14 +150,14 @@ api::nostd::shared_ptr<api::baggage::Baggage> to_api(const Baggage& baggage) {
   return api::nostd::shared_ptr<api::baggage::Baggage>(new api::baggage::Baggage(views));
 }
 
-Baggage from_api(const api::baggage::Baggage& baggage) noexcept {
+Baggage from_api(const api::baggage::Baggage& baggage, const Baggage& ours) noexcept {
   Baggage result;
-  baggage.GetAllEntries([&result](api::nostd::string_view key, api::nostd::string_view held) noexcept {
-    const std::string_view value = from_api(held);
-    const std::size_t split = value.find(';');
-    result = split == std::string_view::npos
-                 ? result.with(from_api(key), value)
-                 : result.with(from_api(key), value.substr(0, split), value.substr(split + 1));
+  baggage.GetAllEntries([&](api::nostd::string_view key, api::nostd::string_view held) noexcept {
+    const std::string_view name = from_api(key);
+    const std::string_view text = from_api(held);
+    const std::optional<Baggage::Member> own = ours.find(name);
+    const Baggage::Member read = own && is_written_as(*own, text) ? *own : read_member(name, text);
+    result = result.with(read.name, read.value, read.metadata);
     return true;
   });
   return result;

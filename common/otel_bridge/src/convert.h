@@ -38,12 +38,16 @@ inline api::nostd::string_view to_api(std::string_view text) noexcept {
 inline std::string_view from_api(api::nostd::string_view text) noexcept { return {text.data(), text.size()}; }
 
 api::trace::SpanKind to_api(SpanKind kind) noexcept;
+// Of the flags, those of a traceparent, both ways; the others mean something to midtrace alone.
 api::trace::SpanContext to_api(const SpanContext& context) noexcept;
 SpanContext from_api(const api::trace::SpanContext& context) noexcept;
 
-// Metadata is a part of the value there: `value;metadata`.
+// Metadata is a part of the value there, `value;metadata`, and its propagator writes what is behind the first
+// ';' as it is. So ';' and '%' are percent-encoded in a value that has a ';', and metadata that is no list of
+// properties stays here. On the way back only such a list is metadata; nothing is decoded, because the value
+// may be the application's own. Instead, `ours` says what midtrace gave: an entry that is unchanged is that.
 api::nostd::shared_ptr<api::baggage::Baggage> to_api(const Baggage& baggage);
-Baggage from_api(const api::baggage::Baggage& baggage) noexcept;
+Baggage from_api(const api::baggage::Baggage& baggage, const Baggage& ours = {}) noexcept;
 
 using StringArray = std::vector<api::nostd::string_view>;
 // `strings` holds the views of an array of strings and must outlive the result.

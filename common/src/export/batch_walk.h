@@ -4,8 +4,7 @@
 // It calls a sink, so that every encoding is a sink and none repeats the walk:
 //
 //   begin_resource(resource)  end_resource()             once; the attributes are read from the resource
-//   begin_scope(scope)  end_scope(scope)                 once per instrumentation scope, in order of
-//   appearance
+//   begin_scope(scope)  end_scope(scope)                 once per instrumentation scope, as they appear
 //     begin_span(span)  end_span(span)                   the spans of the scope, in batch order
 //       begin_attributes() attribute(key, value)* end_attributes()        only where there are any
 //       begin_events() { begin_event(event) <attributes> end_event(event) }* end_events()

@@ -9,6 +9,7 @@
 
 #include "../context/ascii.h"
 #include "../context/baggage_builder.h"
+#include "../context/baggage_metadata.h"
 #include "baggage_problems.h"
 
 namespace midtrace {
@@ -19,27 +20,12 @@ namespace {
 constexpr std::string_view baggage_name = "baggage";
 constexpr std::array<std::string_view, 1> field_names{baggage_name};
 
-// What a value may consist of on the wire, and what of it needs no escape.
-constexpr CharacterSet wire_characters = CharacterSet{}.with('!', '~').without("\",;\\");
-constexpr CharacterSet plain_characters = wire_characters.without("%");
+// What of a value needs no escape.
+constexpr CharacterSet plain_characters = baggage_characters.without("%");
 
 // What is looked at, over all lines. Members behind it are dropped unread, so that a hostile sender costs
 // little.
 constexpr std::size_t longest_look = 64 * 1024;
-
-// `property *( ";" property )`, where a property is a token that may have a value.
-bool is_metadata(std::string_view text) noexcept {
-  for (;;) {
-    const std::size_t end = text.find(';');
-    const std::string_view property = text.substr(0, end);
-    const std::size_t equals = property.find('=');
-    if (!is_token(trim(property.substr(0, equals)))) return false;
-    if (equals != std::string_view::npos && !wire_characters.contains_all(trim(property.substr(equals + 1))))
-      return false;
-    if (end == std::string_view::npos) return true;
-    text.remove_prefix(end + 1);
-  }
-}
 
 class Reader {
  public:
@@ -75,12 +61,12 @@ class Reader {
     }
     const std::string_view name = trim(pair.substr(0, equals));
     const std::string_view value = trim(pair.substr(equals + 1));
-    if (!is_token(name) || !wire_characters.contains_all(value)) {
+    if (!is_token(name) || !baggage_characters.contains_all(value)) {
       ++malformed_;
       return;
     }
     metadata = trim(metadata);
-    if (!metadata.empty() && !is_metadata(metadata)) {
+    if (!metadata.empty() && !is_baggage_metadata(metadata)) {
       ++malformed_;
       metadata = {};
     }
@@ -145,7 +131,7 @@ void BaggagePropagator::inject(const Context& context, CarrierWriter& carrier) c
   std::string_view last_dropped;
   std::string_view last_without_metadata;
   context.baggage.for_each([&](Baggage::Member member) {
-    const bool strip = !member.metadata.empty() && !is_metadata(member.metadata);
+    const bool strip = !member.metadata.empty() && !is_baggage_metadata(member.metadata);
     if (strip) member.metadata = {};
     if (!is_token(member.name) || !writer.add(member)) {
       ++dropped;

@@ -1,8 +1,8 @@
 // Tracing for Kafka clients that use librdkafka 2.0.2 or later, by its C API and by its C++ API.
 //
-//   midtrace::kafka::instrument(conf);                     every client made from this configuration, its
-//   copies too auto message = midtrace::kafka::consume(consumer, 100ms); auto processing =
-//   midtrace::kafka::process(message);   the work that follows belongs to this span
+//   midtrace::kafka::instrument(conf);  // every client made from this configuration, its copies too
+//   auto message = midtrace::kafka::consume(consumer, 100ms);
+//   auto processing = midtrace::kafka::process(message);  // the work that follows belongs to this span
 //
 // kafka/README.md says which spans and attributes come from which call.
 #pragma once

@@ -162,6 +162,88 @@ TEST_F(Coroutine, keepsItsContextWhenItDoesNotSuspendAtAll) {
   EXPECT_FALSE(current().valid());
 }
 
+// Awaiters that hold a lock or a list hook can often be neither copied nor moved.
+struct Immovable {
+  explicit Immovable(Gate& waits_for) noexcept : gate(waits_for) {}
+  Immovable(const Immovable&) = delete;
+  Immovable& operator=(const Immovable&) = delete;
+
+  bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> handle) noexcept {
+    suspended_at = this;
+    gate.waiting = handle;
+  }
+  int await_resume() const noexcept { return suspended_at == this ? gate.result : -1; }
+
+  Gate& gate;
+  const Immovable* suspended_at = nullptr;
+};
+struct GivesImmovable {
+  Gate& gate;
+  Immovable operator co_await() const noexcept { return Immovable(gate); }
+};
+
+TEST_F(Coroutine, awaitsWhatCannotBeMoved) {
+  Gate gate;
+  int sum = 0;
+  const auto run = [&]() -> Detached {
+    const Span span = tracer().start("settle");
+    CoroutineScope scope(span);
+    sum += co_await scope.await(GivesImmovable{gate});
+    EXPECT_EQ(current(), span.context().span_id);
+    sum += co_await scope.await(Immovable(gate));
+    Immovable named(gate);
+    sum += co_await scope.await(named);
+    EXPECT_EQ(current(), span.context().span_id);
+  };
+  run();
+  for (const int value : {1, 20, 300}) {
+    EXPECT_FALSE(current().valid());
+    gate.resume(value);
+  }
+  EXPECT_EQ(sum, 321);
+}
+
+// A promise may say what its coroutines can await; many take only the operations of their own library.
+struct AwaitsOnlyGates {
+  struct promise_type : Detached::promise_type {
+    AwaitsOnlyGates get_return_object() noexcept { return {}; }
+    Immovable await_transform(Gate& gate) noexcept { return Immovable(gate); }
+  };
+};
+
+TEST_F(Coroutine, switchesByHandWhereItsPromiseTakesNoOtherAwaiters) {
+  Gate gate;
+  const auto run = [&gate]() -> AwaitsOnlyGates {
+    const Span order = tracer().start("order");
+    CoroutineScope outer(order);
+    const Span charge = tracer().start("charge");
+    CoroutineScope inner(charge, &outer);
+    for (int expected = 7; expected <= 8; ++expected) {
+      inner.detach();
+      EXPECT_FALSE(current().valid());
+      const int value = co_await gate;
+      inner.attach();
+      EXPECT_EQ(value, expected);
+      EXPECT_EQ(current(), charge.context().span_id);
+    }
+  };
+  run();
+  EXPECT_FALSE(current().valid());
+  std::thread([&gate] {
+    gate.resume(7);
+    EXPECT_FALSE(current().valid());
+  }).join();
+  gate.resume(8);
+  EXPECT_FALSE(current().valid());
+  EXPECT_EQ(recorder_.tree(), R"(
+order INTERNAL
+  charge INTERNAL
+)");
+  EXPECT_EQ(recorder_.counters()[Counter::scopes_ended_elsewhere], 0U);
+  EXPECT_EQ(recorder_.counters()[Counter::scopes_ended_out_of_order], 0U);
+}
+
 TEST_F(Coroutine, takesOuterScopesAlongWithInnerOnes) {
   Gate gate;
   SpanId after_inner;

@@ -1,14 +1,17 @@
 // Installing the bridge, and taking it away.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include <midtrace/setup.h>
 #include <midtrace/testing/testing.h>
 #include <midtrace/trace/backend.h>
 #include <midtrace/trace/tracer.h>
@@ -76,6 +79,17 @@ TEST(BridgeInstall, endsWithTheHandle) {
   EXPECT_EQ(recorder.tree(), R"(
 running INTERNAL
 )");
+}
+
+TEST(BridgeInstall, isWhatDescribeTellsOf) {
+  const std::string before = describe();
+  {
+    BridgeRecorder recorder;
+    EXPECT_THAT(describe(), ::testing::StartsWith("tracing = on  ("));
+    EXPECT_THAT(describe(), ::testing::HasSubstr("bridge to another SDK"));
+    recorder.bridge().uninstall();
+    EXPECT_EQ(describe(), before);
+  }
 }
 
 TEST(BridgeInstall, withANoopProviderForwardsContexts) {

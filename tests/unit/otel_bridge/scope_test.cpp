@@ -130,6 +130,62 @@ TEST(BridgedScopes, takeBaggageFromTheApplication) {
   EXPECT_EQ(Context::current().baggage.get("tenant"), "blue");
 }
 
+// In opentelemetry-cpp everything behind a ';' is metadata, which its propagator writes as it is.
+TEST(BridgedScopes, giveBaggageWithSemicolonsToTheApplicationInOnePiece) {
+  BridgeRecorder recorder;
+  Context context;
+  context.baggage = Baggage()
+                        .with("plain", "50% off")
+                        .with("split", "a;b=50%")
+                        .with("both", "a;b", "ttl=3")
+                        .with("unfit", "v", "x,evil=1");
+  const Scope scope(context);
+  EXPECT_EQ(application_baggage("plain"), "50% off");
+  EXPECT_EQ(application_baggage("split"), "a%3Bb=50%25");
+  EXPECT_EQ(application_baggage("both"), "a%3Bb;ttl=3");
+  EXPECT_EQ(application_baggage("unfit"), "v") << "metadata that is none would be a member of its own there";
+  // The application changes something else, and has the whole baggage in its own form then.
+  api::context::Context now = RuntimeContext::GetCurrent();
+  const auto changed =
+      RuntimeContext::Attach(api::baggage::SetBaggage(now, api::baggage::GetBaggage(now)->Set("x", "1")));
+  const Baggage seen = Context::current().baggage;
+  EXPECT_EQ(seen.get("x"), "1");
+  EXPECT_EQ(seen.get("plain"), "50% off");
+  EXPECT_EQ(seen.get("split"), "a;b=50%");
+  EXPECT_EQ(seen.find("both")->value, "a;b");
+  EXPECT_EQ(seen.find("both")->metadata, "ttl=3");
+}
+
+TEST(BridgedScopes, takeOnlyMetadataOffTheApplicationsBaggage) {
+  struct Case {
+    const char* held;
+    const char* value;
+    const char* metadata;
+  };
+  const Case cases[] = {
+      {"gold;ttl=3", "gold", "ttl=3"},
+      {"gold; ttl=3 ;shared", "gold", "ttl=3 ;shared"},
+      {"left;right and more", "left;right and more", ""},
+      {"a;b,c", "a;b,c", ""},
+      {"a;", "a;", ""},
+      {";", ";", ""},
+      {"a;=b", "a;=b", ""},
+      {"a%3Bb", "a%3Bb", ""},
+      {"100%", "100%", ""},
+  };
+  BridgeRecorder recorder;
+  for (const Case& each : cases) {
+    api::context::Context with = RuntimeContext::GetCurrent();
+    const auto token = RuntimeContext::Attach(
+        api::baggage::SetBaggage(with, api::baggage::Baggage::GetDefault()->Set("key", each.held)));
+    const Baggage baggage = Context::current().baggage;
+    const auto seen = baggage.find("key");
+    ASSERT_TRUE(seen.has_value()) << each.held;
+    EXPECT_EQ(seen->value, each.value) << each.held;
+    EXPECT_EQ(seen->metadata, each.metadata) << each.held;
+  }
+}
+
 TEST(BridgedScopes, keepSuppressionBelowTheApplicationsScopes) {
   BridgeRecorder recorder;
   const Scope scope(suppressed(Context::current()));

@@ -14,7 +14,11 @@
 #include <midtrace/trace/tracer.h>
 
 #include <opentelemetry/sdk/trace/samplers/always_off.h>
+#include <opentelemetry/sdk/trace/samplers/always_on.h>
+#include <opentelemetry/sdk/trace/samplers/parent.h>
 #include <opentelemetry/trace/context.h>
+#include <opentelemetry/trace/default_span.h>
+#include <opentelemetry/trace/noop.h>
 #include <opentelemetry/trace/scope.h>
 #include <opentelemetry/version.h>
 
@@ -29,6 +33,16 @@ Tracer tracer() { return Tracer::get("library", "1.2", "https://example.org/sche
 
 const SpanContext remote_parent{
     {0x0af7651916cd43ddU, 0x8448eb211c80319cU}, {0xb7ad6b7169203331U}, {1}, true, {}};
+
+std::unique_ptr<api::sdk::trace::Sampler> follow_the_parent() {
+  return std::make_unique<api::sdk::trace::ParentBasedSampler>(
+      std::make_shared<api::sdk::trace::AlwaysOnSampler>());
+}
+
+// What the application's own traceparent would say.
+int application_flags() {
+  return api::trace::GetSpanContext(api::context::RuntimeContext::GetCurrent()).trace_flags().flags();
+}
 
 testing::OwnedSpan named(const std::vector<testing::OwnedSpan>& spans, std::string_view name) {
   for (const testing::OwnedSpan& span : spans) {
@@ -109,6 +123,114 @@ TEST(BridgedSpans, takeARemoteParentWithItsTracestate) {
   }
   EXPECT_EQ(named(recorder.spans(), "also").parent_span_id, remote_parent.span_id);
   EXPECT_TRUE(context.valid());
+}
+
+// Only what a traceparent may say crosses the bridge; the rest of the byte is midtrace's.
+TEST(BridgedSpans, showTheApplicationNoFlagsButThoseOfATraceparent) {
+  BridgeRecorder recorder(follow_the_parent());
+  for (const std::uint8_t local : {TraceFlags::debug_bit, TraceFlags::deferred_bit}) {
+    Context received;
+    received.span = remote_parent;
+    received.span.flags.bits = static_cast<std::uint8_t>(TraceFlags::sampled_bit | local);
+    const Scope in_received(received);
+    EXPECT_EQ(application_flags(), TraceFlags::sampled_bit);
+    EXPECT_EQ(Context::current(), received) << "midtrace's own bits are kept";
+    const Span span = tracer().start("span");
+    const Scope in_span = span.activate();
+    EXPECT_EQ(application_flags() & ~TraceFlags::wire_bits, 0);
+    const Link links[] = {{received.span}};
+    tracer().start("linked", {.links = links}).end();
+  }
+  const std::vector<testing::OwnedSpan> spans = recorder.spans();
+  ASSERT_EQ(spans.size(), 4U);
+  for (const testing::OwnedSpan& span : spans) {
+    EXPECT_EQ(span.context.flags.bits & ~TraceFlags::wire_bits, 0) << span.name;
+    for (const testing::OwnedLink& link : span.links)
+      EXPECT_EQ(link.context.flags.bits, TraceFlags::sampled_bit);
+  }
+}
+
+TEST(BridgedSpans, takeNoFlagsFromTheApplicationButThoseOfATraceparent) {
+  BridgeRecorder recorder;
+  const std::uint8_t ids[16] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
+  // `traceparent: 00-...-ff`, as an extractor that keeps the byte hands it on.
+  const api::nostd::shared_ptr<api::trace::Span> received(new api::trace::DefaultSpan(
+      api::trace::SpanContext(api::trace::TraceId(api::nostd::span<const std::uint8_t, 16>(ids, 16)),
+                              api::trace::SpanId(api::nostd::span<const std::uint8_t, 8>(ids, 8)),
+                              api::trace::TraceFlags(0xFF), true)));
+  const api::trace::Scope in_received(received);
+  EXPECT_EQ(Context::current().span.flags.bits, TraceFlags::wire_bits);
+  const Span span = tracer().start("span");
+  EXPECT_EQ(span.context().flags.bits & ~TraceFlags::wire_bits, 0);
+  EXPECT_TRUE(span.context().sampled());
+}
+
+TEST(BridgedSpans, inheritThatTheirTraceIsForced) {
+  BridgeRecorder recorder(follow_the_parent());
+  Context received;
+  received.span = remote_parent;
+  received.span.flags.bits = TraceFlags::sampled_bit | TraceFlags::debug_bit;
+  const Span process = tracer().start("process", {.parent = &received});
+  EXPECT_TRUE(process.context().flags.debug());
+  const Scope scope = process.activate();
+  EXPECT_TRUE(tracer().start("send").context().flags.debug());
+  const Context nothing;
+  Context alone;  // `b3: d`
+  alone.span.remote = true;
+  alone.span.flags.bits = TraceFlags::sampled_bit | TraceFlags::debug_bit;
+  const Span root = tracer().start("root", {.parent = &alone});
+  EXPECT_TRUE(root.recording());
+  EXPECT_TRUE(root.context().flags.debug());
+  EXPECT_FALSE(tracer().start("apart", {.parent = &nothing}).context().flags.debug());
+}
+
+// `b3: 0`: the trace is denied, and there are no ids that a parent could be made of.
+TEST(BridgedSpans, thatAreDeniedWithoutIdsAreNotStarted) {
+  BridgeRecorder recorder(follow_the_parent());
+  Context denied;
+  denied.span.remote = true;
+  {
+    const Span span = tracer().start("denied", {.parent = &denied});
+    EXPECT_FALSE(span.recording());
+    EXPECT_TRUE(span.context().valid()) << "the denial goes on in a traceparent";
+    EXPECT_FALSE(span.context().sampled());
+    EXPECT_FALSE(span.context().remote);
+    EXPECT_NE(span.context().trace_id, tracer().start("other", {.parent = &denied}).context().trace_id);
+    const Scope scope = span.activate();
+    const Span child = tracer().start("child");
+    EXPECT_FALSE(child.recording());
+    EXPECT_EQ(child.context().trace_id, span.context().trace_id);
+    const auto of_application = recorder.tracer()->StartSpan("of the application");
+    EXPECT_FALSE(of_application->IsRecording());
+  }
+  {
+    const Scope scope(denied);  // the same where it is current
+    EXPECT_FALSE(tracer().start("denied").recording());
+  }
+  EXPECT_EQ(recorder.tree(), "\n");
+}
+
+// Not denied: the root sampler decides.
+TEST(BridgedSpans, belowOtherDecisionsWithoutIdsAreRoots) {
+  for (const std::uint8_t flags : {TraceFlags::sampled_bit, TraceFlags::deferred_bit}) {
+    BridgeRecorder recorder(follow_the_parent());
+    Context received;
+    received.span.remote = true;
+    received.span.flags.bits = flags;
+    const Span span = tracer().start("root", {.parent = &received});
+    EXPECT_TRUE(span.recording()) << int{flags};
+    EXPECT_FALSE(span.context().flags.deferred());
+  }
+}
+
+// Nobody starts a span here, so what was received goes on as it is.
+TEST(BridgedSpans, ofAProviderThatOnlyForwardsKeepEveryBit) {
+  const otel_bridge::Bridge bridge =
+      otel_bridge::install(otel_bridge::TracerProviderPointer(new api::trace::NoopTracerProvider));
+  Context received;
+  received.span = remote_parent;
+  received.span.flags.bits = TraceFlags::deferred_bit;
+  EXPECT_EQ(tracer().start("span", {.parent = &received}).context(), received.span);
 }
 
 TEST(BridgedSpans, withAnEmptyParentAreRoots) {

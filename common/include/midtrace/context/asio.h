@@ -9,14 +9,16 @@
 // or each step of a coroutine between two suspensions. The inner executor decides all else, its properties
 // can be asked and required as before, and two of these are equal when their executors and contexts are.
 //
-// Optional: it needs Asio (1.18 or newer, standalone), which midtrace itself does not. With Boost.Asio define
-// MIDTRACE_BOOST_ASIO before including it. May be used from any thread, as the inner executor may. Nothing
-// throws but what the inner executor and the handlers throw.
+// Optional: it needs Asio (1.18 or newer, standalone), which midtrace itself does not. With Boost.Asio
+// (1.74 or newer) define MIDTRACE_BOOST_ASIO in every file of the program that includes this. May be used
+// from any thread, as the inner executor may. Nothing throws but what the inner executor and the handlers
+// throw.
 #pragma once
 
 #ifdef MIDTRACE_BOOST_ASIO
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/execution.hpp>
+#include <boost/asio/prefer.hpp>
 #include <boost/asio/query.hpp>
 #include <boost/asio/require.hpp>
 #else

@@ -3,8 +3,8 @@
 //   Task<void> settle(Order order) {
 //     const midtrace::Span span = tracer.start("settle");
 //     midtrace::CoroutineScope scope(span);
-//     const Reply reply = co_await scope.await(client.charge(order));   // current before and after, not
-//     meanwhile
+//     const Reply reply = co_await scope.await(client.charge(order));
+//     confirm(reply);  // current here and before, and not meanwhile
 //   }
 //
 // A Scope must not live across a suspension: the thread would keep the context while it does other work, and
@@ -60,7 +60,11 @@ class [[nodiscard]] CoroutineScope {
   const Context& context() const noexcept { return context_; }
 
   // By hand, where an awaitable cannot be wrapped: detach() before the coroutine suspends, attach() once it
-  // runs again. Both may be called repeatedly.
+  // runs again, also after an exception. Both may be called repeatedly.
+  //
+  //   scope.detach();
+  //   co_await timer.async_wait(asio::use_awaitable);
+  //   scope.attach();
   void detach() noexcept {
     scope_.reset();
     if (outer_ != nullptr) outer_->detach();
@@ -70,11 +74,13 @@ class [[nodiscard]] CoroutineScope {
     if (!scope_.has_value()) scope_.emplace(context_);
   }
 
-  // An awaitable that gives what `awaitable` gives. It must be awaited at once.
+  // An awaitable that gives what `awaitable` gives. It must be awaited at once. Where the promise has an
+  // await_transform, that sees this awaitable and not the wrapped one; where it takes none but its own
+  // library's (asio::awaitable), this does not compile: use detach() and attach().
   template <class Awaitable>
   auto await(Awaitable&& awaitable) {
-    return Await<decltype(detail::awaiter_of(std::forward<Awaitable>(awaitable)))>{
-        *this, detail::awaiter_of(std::forward<Awaitable>(awaitable))};
+    return Await<decltype(detail::awaiter_of(std::forward<Awaitable>(awaitable)))>(
+        *this, std::forward<Awaitable>(awaitable));
   }
 
  private:
@@ -88,8 +94,10 @@ class [[nodiscard]] CoroutineScope {
   template <class Awaiter>
   class Await {
    public:
-    Await(CoroutineScope& scope, Awaiter&& awaiter)
-        : scope_(scope), awaiter_(std::forward<Awaiter>(awaiter)) {}
+    // Made in place, since an awaiter need not be movable.
+    template <class Awaitable>
+    Await(CoroutineScope& scope, Awaitable&& awaitable)
+        : scope_(scope), awaiter_(detail::awaiter_of(std::forward<Awaitable>(awaitable))) {}
 
     bool await_ready() { return awaiter_.await_ready(); }
     // Nothing of ours may be touched once the coroutine is suspended: it may already run elsewhere. Not

@@ -1,12 +1,12 @@
 // Trace ids in spdlog's lines: pattern flags, and a formatter that writes JSON.
 //
-//   logger->set_formatter(midtrace::spdlog_pattern("%Y-%m-%d %T %l trace_id=%* %v"));   // see below for the
-//   flags logger->set_formatter(std::make_unique<midtrace::SpdlogJsonFormatter>());
+//   logger->set_formatter(midtrace::spdlog_pattern("%Y-%m-%d %T %l trace_id=%* %v"));
+//   logger->set_formatter(std::make_unique<midtrace::SpdlogJsonFormatter>());
 //
-// Pattern flags, beside spdlog's own: %* the trace id, %& the span id, %? the trace flags; nothing where no
-// span is current. The JSON formatter writes one object per line: time (UTC, RFC 3339, microseconds), level,
-// logger, message, and, where a span is current, trace_id, span_id and trace_flags; source and thread where
-// spdlog knows them.
+// Pattern flags, beside spdlog's own: %* the trace id, %~ the span id, %? the trace flags; nothing where no
+// span is current. No version of spdlog has flags of these names (%& is its MDC). The JSON formatter writes
+// one object per line: time (UTC, RFC 3339, microseconds), level, logger, message, and, where a span is
+// current, trace_id, span_id and trace_flags; source and thread where spdlog knows them.
 //
 // The ids are those of the thread that formats. A synchronous logger formats where it is called; an
 // asynchronous one formats on its own thread, where the caller's span is not current: put the ids into the
@@ -55,7 +55,7 @@ class SpdlogIdFlag final : public spdlog::custom_flag_formatter {
 inline std::unique_ptr<spdlog::formatter> spdlog_pattern(std::string pattern) {
   auto formatter = std::make_unique<spdlog::pattern_formatter>();
   formatter->add_flag<SpdlogIdFlag>('*', &LogIds::trace_id)
-      .add_flag<SpdlogIdFlag>('&', &LogIds::span_id)
+      .add_flag<SpdlogIdFlag>('~', &LogIds::span_id)
       .add_flag<SpdlogIdFlag>('?', &LogIds::trace_flags)
       .set_pattern(std::move(pattern));
   return formatter;

@@ -9,9 +9,8 @@
 // what they throw is swallowed and counted:
 //
 //   auto settle = midtrace::traced("settle", settle_payment)
-//                     .arguments([](Span& span, const Order& order) { span.set("order.id", order.id()); })
-//                     .result([](Span& span, const Receipt& receipt) { span.set("receipt", receipt.number());
-//                     });
+//       .arguments([](Span& span, const Order& order) { span.set("order.id", order.id()); })
+//       .result([](Span& span, const Receipt& receipt) { span.set("receipt", receipt.number()); });
 //
 // For a callable that returns a coroutine the span covers the making of it, not its steps; use CoroutineScope
 // in it. A Traced is a value; it may be called from several threads when its callables may. Making one copies

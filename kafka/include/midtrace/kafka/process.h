@@ -1,8 +1,7 @@
 // process(): the span of the work that a message, or a batch of messages, causes.
 //
 //   auto processing = midtrace::kafka::process(message);
-//   handle(*message);                          // spans that start here are its children, sends carry its
-//   context
+//   handle(*message);  // spans that start here are its children, sends carry its context
 //
 // A CONSUMER span `process <topic>`, current on this thread until the scope ends; an exception that leaves
 // the scope makes it an error. A single message without a current span continues the message's trace and

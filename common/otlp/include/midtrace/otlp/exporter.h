@@ -4,9 +4,10 @@
 // unset variable means, then sends to http://localhost:4318, and OTEL_EXPORTER_OTLP_* says otherwise. In
 // code:
 //
-//   auto telemetry = midtrace::setup({.exporters = {midtrace::otlp::exporter(
-//       {.endpoint = "https://collector.example/v1/traces", .compression =
-//       midtrace::otlp::Compression::gzip})}});
+//   auto telemetry = midtrace::setup({.exporters = {midtrace::otlp::exporter({
+//       .endpoint = "https://collector.example/v1/traces",
+//       .compression = midtrace::otlp::Compression::gzip,
+//   })}});
 //
 // What the options leave open comes from the environment, then from the defaults. Redirects are not followed.
 // A batch is sent again when there was no answer or when that was 429, 502, 503 or 504, after a growing,
