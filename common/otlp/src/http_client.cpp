@@ -237,9 +237,16 @@ Answer HttpClient::post(std::string_view body, Patience& patience, Patience::Tim
       curl_easy_setopt(easy_, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size())));
   if (curl_multi_add_handle(multi_, easy_) != CURLM_OK) return answer_of(CURLE_FAILED_INIT);
 
+  Answer taken;
+  taken.kind = Answer::Kind::connection;
+  taken.may_repeat = true;
+  taken.error = "the application closed the connection's socket";
+
   CURLcode result = CURLE_FAILED_INIT;
   bool over = false;
   for (int running = 1; !over;) {
+    // From here on libcurl must not touch what is no longer its own, not even to say goodbye.
+    if (!intact()) return taken;
     if (curl_multi_perform(multi_, &running) != CURLM_OK || running == 0) break;
     const milliseconds rest = std::min(left(), step);
     over = rest <= milliseconds(0);
@@ -254,7 +261,8 @@ Answer HttpClient::post(std::string_view body, Patience& patience, Patience::Tim
     if (message->msg == CURLMSG_DONE) result = message->data.result;
   }
   const Answer answer = over ? late : answer_of(result);
-  curl_multi_remove_handle(multi_, easy_);
+  // It may end the connection, over TLS by writing to it.
+  if (intact()) curl_multi_remove_handle(multi_, easy_);
   return answer;
 }
 

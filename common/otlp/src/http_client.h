@@ -52,7 +52,8 @@ class HttpClient {
   Answer post(std::string_view body, Patience& patience, Patience::Time deadline) noexcept;
 
   // Whether the sockets are still ours: the application may have closed every descriptor that it does not
-  // know, and been handed the same numbers. If not, the client must be forgotten, not destroyed.
+  // know, and been handed the same numbers. If not, the client must be forgotten, neither used nor destroyed;
+  // post() looks before each of its steps, and then gives up the attempt.
   bool intact() const noexcept;
   // In a forked child: closes the inherited sockets without a word to the other side.
   void leave_to_parent() noexcept;

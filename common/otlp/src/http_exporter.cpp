@@ -128,7 +128,7 @@ class HttpExporter final : public Exporter {
   std::string_view encode(Session& session, const ExportBatch& batch);
   // True when all of it was accepted.
   bool send(const ExportBatch& batch);
-  bool deliver(Session& session, std::string_view body, const ExportBatch& batch);
+  bool deliver(std::string_view body, const ExportBatch& batch);
   std::chrono::milliseconds pause_before_another(std::uint32_t attempts, const Answer& answer,
                                                  Random& random) const noexcept;
   void lost(const Answer& answer, std::uint32_t attempts, std::size_t spans);
@@ -154,6 +154,7 @@ std::string HttpExporter::open() noexcept {
   return {};
 }
 
+// One that may be used: the last one, or another where the application closed that one's sockets.
 Session& HttpExporter::session() {
   if (session_ != nullptr && !session_->client->intact()) forget(std::exchange(session_, nullptr));
   if (session_ == nullptr) session_ = new Session(settings_);
@@ -229,18 +230,21 @@ bool HttpExporter::send(const ExportBatch& batch) {
     if (!current.gzip.compress(body, current.compressed)) throw std::bad_alloc();
     body = current.compressed.view();
   }
-  return deliver(current, body, batch);
+  return deliver(body, batch);
 }
 
-bool HttpExporter::deliver(Session& session, std::string_view body, const ExportBatch& batch) {
+// `body` may belong to a session that is forgotten meanwhile; it is not destroyed, so the bytes stay.
+bool HttpExporter::deliver(std::string_view body, const ExportBatch& batch) {
   for (std::uint32_t attempt = 1;; ++attempt) {
-    const Answer answer = session.client->post(body, patience_, batch.deadline);
+    // The application may have closed the sockets, and opened others, during the pause.
+    Session& current = session();
+    const Answer answer = current.client->post(body, patience_, batch.deadline);
     if (answer.kind == Answer::Kind::answered && answer.status >= 200 && answer.status < 300) {
       accepted(answer);
       return true;
     }
     const bool again = answer.may_repeat && attempt < settings_.retry.attempts &&
-                       patience_.pause(pause_before_another(attempt, answer, session.random), batch.deadline);
+                       patience_.pause(pause_before_another(attempt, answer, current.random), batch.deadline);
     if (!again) {
       lost(answer, attempt, batch.spans.size());
       return false;

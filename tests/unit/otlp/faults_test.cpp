@@ -1,13 +1,8 @@
 // What happens when the receiver refuses, breaks, hangs or is not there. Every batch is delivered, or counted
 // with its reason; nobody but the collector thread ever waits.
-#include <arpa/inet.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <cstdlib>
 #include <ctime>
 #include <thread>
@@ -410,35 +405,5 @@ TEST_F(OtlpHttp, AProcessThatEndsWaitsNoLongerThanItsExitTimeout) {
   EXPECT_EQ(server.requests().size(), 1U) << "it tried, nevertheless";
 }
 #endif
-
-TEST_F(OtlpHttp, SocketsThatTheApplicationClosedAreNotUsedAgain) {
-  HttpServer server;
-  ASSERT_TRUE(start(to(server)).ok());
-  trace(1, "before");
-  ASSERT_TRUE(flush());
-  // What the application opens next gets the number of the socket that it closed without knowing it.
-  int closed = -1;
-  for (int number = 3; number < 100 && closed < 0; ++number) {
-    sockaddr_in peer{};
-    socklen_t size = sizeof(peer);
-    if (getpeername(number, reinterpret_cast<sockaddr*>(&peer), &size) == 0 && peer.sin_family == AF_INET &&
-        ntohs(peer.sin_port) == server.port())
-      closed = number;
-  }
-  ASSERT_GE(closed, 3);
-  int pair[2];
-  ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-  ASSERT_EQ(dup2(pair[0], closed), closed);
-  trace(1, "after");
-  EXPECT_TRUE(flush());
-  stop();
-  char byte = 0;
-  EXPECT_EQ(recv(pair[1], &byte, 1, MSG_DONTWAIT), -1) << "nothing was written into the application's socket";
-  EXPECT_EQ(errno, EAGAIN) << "and it is still open";
-  EXPECT_EQ(fcntl(closed, F_GETFD), 0);
-  ASSERT_THAT(server.requests(), SizeIs(2));
-  for (const int number : {pair[0], pair[1], closed})
-    close(number);
-}
 
 }  // namespace
