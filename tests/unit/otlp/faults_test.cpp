@@ -233,6 +233,76 @@ TEST_F(OtlpHttp, AnAnswerThatBreaksOffIsTriedAgain) {
   EXPECT_THAT(server.requests(), SizeIs(2));
 }
 
+// One batch that fits into no socket's buffers, so that the request is still being written when the receiver
+// fails.
+constexpr std::uint32_t large_batch = 80;
+constexpr BatchOptions one_large_batch{
+    .export_batch_size = large_batch, .schedule_delay = seconds(60), .memory_bytes = 256U << 20U};
+void trace_large_batch() {
+  const std::string value(250000, 'v');
+  for (std::uint32_t i = 0; i < large_batch; ++i) {
+    midtrace::Span span = midtrace::Tracer::get("otlp_test").start("large");
+    span.set("value", value);
+  }
+}
+
+TEST_F(OtlpHttp, ARequestThatIsResetHalfWayIsTriedAgain) {
+  HttpServer server({{.fault = Fault::reset_in_request}, {}});
+  ASSERT_TRUE(start(to(server), one_large_batch).ok());
+  trace_large_batch();
+  EXPECT_TRUE(flush());
+  const auto requests = server.requests();
+  ASSERT_THAT(requests, SizeIs(2));
+  EXPECT_LT(requests[0].body.size(), requests[1].body.size());
+  EXPECT_GT(requests[1].body.size(), 20000000U);
+  EXPECT_THAT(span_names(requests[1].body), SizeIs(large_batch));
+  EXPECT_EQ(counted(Counter::export_retries), 1U);
+  EXPECT_EQ(counted(Counter::spans_exported), large_batch);
+}
+
+TEST_F(OtlpHttp, ARequestThatIsAlwaysResetIsLostAndCounted) {
+  HttpServer server({{.fault = Fault::reset_in_request}});
+  ASSERT_TRUE(start(to(server), one_large_batch).ok());
+  trace_large_batch();
+  EXPECT_FALSE(flush());
+  EXPECT_THAT(server.requests(), SizeIs(3));
+  EXPECT_EQ(counted(Counter::export_retries), 2U);
+  EXPECT_EQ(counted(Counter::export_lost_connection), large_batch);
+  EXPECT_EQ(counted(Counter::dropped_export_failed), large_batch);
+}
+
+TEST_F(OtlpHttp, AReceiverThatStopsReadingEndsWithTheTimeout) {
+  HttpServer server({{.fault = Fault::stop_reading}, {}});
+  ExporterOptions options = to(server);
+  options.timeout = milliseconds(2000);
+  options.retry = quick_retry(1);
+  ASSERT_TRUE(start(std::move(options), one_large_batch).ok());
+  trace_large_batch();
+  EXPECT_FALSE(flush());
+  EXPECT_EQ(counted(Counter::export_lost_timeout), large_batch);
+  trace(1, "next");
+  EXPECT_TRUE(flush());
+  const auto requests = server.requests();
+  ASSERT_THAT(requests, SizeIs(2));
+  EXPECT_THAT(span_names(requests[1].body), ElementsAre("next"));
+  EXPECT_EQ(requests[1].connection, 2U);
+}
+
+TEST_F(OtlpHttp, AShutdownEndsARequestThatIsNotRead) {
+  HttpServer server({{.fault = Fault::stop_reading}});
+  ExporterOptions options = to(server);
+  options.timeout = milliseconds(0);
+  ASSERT_TRUE(start(std::move(options), one_large_batch).ok());
+  trace_large_batch();
+  std::thread flushing([this] { EXPECT_FALSE(flush()); });  // as one batch, at once
+  EXPECT_TRUE(server.wait_for_requests(1));
+  const auto begin = steady_clock::now();
+  telemetry_.shutdown(milliseconds(300));
+  EXPECT_LT(steady_clock::now() - begin, seconds(3));
+  flushing.join();
+  EXPECT_EQ(counted(Counter::export_lost_timeout), large_batch);
+}
+
 TEST_F(OtlpHttp, ARefusalThatBreaksOffIsARefusal) {
   HttpServer server({{.status = 400, .body = std::string(1000, 'x'), .fault = Fault::reset_in_body}});
   ASSERT_TRUE(start(to(server)).ok());
