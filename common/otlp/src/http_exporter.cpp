@@ -14,6 +14,7 @@
 #include <midtrace/trace/counters.h>
 #include <midtrace/trace/instrumentation.h>
 
+#include "exit_order.h"
 #include "export/linked_otlp.h"
 #include "gzip.h"
 #include "http_client.h"
@@ -139,10 +140,16 @@ class HttpExporter final : public Exporter {
   Session* session_ = nullptr;
 };
 
+// What TLS registers for the process's end must come to its turn after the last flush.
+CURLcode start_libcurl() noexcept {
+  const CURLcode result = curl_global_init(CURL_GLOBAL_DEFAULT);
+  last_flush_comes_first();
+  return result;
+}
+
 std::string HttpExporter::open() noexcept {
   try {
-    // Here, so that what TLS registers for the process's end comes to its turn after the last flush.
-    static const CURLcode initialized = curl_global_init(CURL_GLOBAL_DEFAULT);
+    static const CURLcode initialized = start_libcurl();
     patience_.forget();
     if (!settings_.problem.empty()) return settings_.problem;
     if (initialized != CURLE_OK)
