@@ -81,6 +81,7 @@ class HttpClient {
   std::array<Socket, 8> sockets_{};
   std::string body_;
   bool too_large_ = false;
+  bool no_memory_ = false;  // for the answer
   std::array<char, CURL_ERROR_SIZE> error_{};
 };
 

@@ -45,6 +45,7 @@ constexpr std::string_view names[] = {
     "export_lost_refused",
     "export_lost_size",
     "spans_rejected",
+    "export_lost_internal",
 };
 constexpr std::size_t size = static_cast<std::size_t>(Counter::count_);
 static_assert(sizeof(names) / sizeof(names[0]) == size);

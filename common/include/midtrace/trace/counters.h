@@ -50,6 +50,7 @@ enum class Counter : std::uint8_t {
   export_lost_refused,     // an answer that is not 2xx, at once or to the last attempt
   export_lost_size,        // a request or an answer over the limit
   spans_rejected,          // the receiver accepted the batch, but not these; spans_exported has them too
+  export_lost_internal,    // no memory to send them, or libcurl cannot do what is asked
   count_                   // how many there are; not a counter
 };
 
