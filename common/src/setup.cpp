@@ -12,6 +12,7 @@
 
 #include "config/description.h"
 #include "config/ready_options.h"
+#include "exit_order.h"
 #include "trace/anchor.h"
 #include "trace/native_backend.h"
 #include "trace/report.h"
@@ -25,7 +26,7 @@ namespace {
 struct SetupState {
   std::mutex mutex;
   bool active = false;  // guarded by `mutex`
-  bool exit_registered = false;
+  std::atomic<bool> exit_registered{false};
   std::vector<Setting>* description = nullptr;  // never destroyed; the first is `tracing`
   std::atomic<std::int64_t> exit_timeout_milliseconds{2000};
 };
@@ -80,6 +81,8 @@ std::string turn_on(ReadyOptions&& ready) {
 
 }  // namespace
 
+void last_flush_comes_first() noexcept { state.exit_registered.store(false, std::memory_order_relaxed); }
+
 Telemetry setup(SetupOptions options) noexcept {
   Telemetry telemetry;
   try {
@@ -118,7 +121,9 @@ Telemetry setup(SetupOptions options) noexcept {
     state.active = true;
     telemetry.owner_ = true;
     state.exit_timeout_milliseconds.store(telemetry.exit_timeout_.count(), std::memory_order_relaxed);
-    if (!state.exit_registered) state.exit_registered = std::atexit(flush_at_exit) == 0;
+    // Later ones find nothing to do.
+    if (!state.exit_registered.load(std::memory_order_relaxed))
+      state.exit_registered.store(std::atexit(flush_at_exit) == 0, std::memory_order_relaxed);
   } catch (const std::exception& failure) {
     try {
       telemetry.error_ = std::string("Tracing is off: setup() failed with \"") + failure.what() + "\".";

@@ -1,4 +1,15 @@
 // What encoding a batch costs the collector thread, per span: protobuf, JSON, and compressing the protobuf.
+//
+// Measured on AMD EPYC (virtual), 2 cores that others kept busy too (load 5), g++ 12.2 -O2, batches of 512 spans
+// of 10 attributes, in nanoseconds of the thread's own time:
+//
+//   protobuf             340 ns per span (95 %: 336 .. 346), 2.9 million spans/s per core, 440 bytes, no allocation
+//   JSON                 355 ns per span (348 .. 360), 2.8 million spans/s per core, 895 bytes
+//   gzip of the protobuf 937 ns more (927 .. 956); with it 0.78 million spans/s per core, 40 bytes: the spans of
+//                        a benchmark are more alike than an application's
+//
+// The budget of 1000 ns for protobuf holds. The reference is JSON, which any exporter here may be asked for: no other
+// encoder of the same spans is linked.
 #include <array>
 #include <string>
 

@@ -25,6 +25,13 @@ namespace {
 
 using std::chrono::milliseconds;
 
+constexpr std::size_t partial_body = 64U << 10U;
+
+bool is_partial(const HttpAnswer& answer) {
+  return answer.fault == HttpAnswer::Fault::reset_in_request ||
+         answer.fault == HttpAnswer::Fault::stop_reading;
+}
+
 const char* reason_of(int status) { return status < 300 ? "OK" : "Refused"; }
 
 std::string lower(std::string text) {
@@ -66,6 +73,13 @@ class HttpServer::Connection {
     }
     return true;
   }
+  // Ends our half and reads what the other side still sends; a reset would overtake what we sent last.
+  void end_in_order() {
+    ::shutdown(descriptor_, SHUT_WR);
+    char bytes[16384];
+    while (recv(descriptor_, bytes, sizeof(bytes), 0) > 0) {
+    }
+  }
   // The end of the connection is then a reset.
   void reset_at_close() {
     const linger at_once{1, 0};
@@ -91,6 +105,11 @@ HttpServer::HttpServer(std::initializer_list<HttpAnswer> script, std::optional<T
     if (!good) throw std::runtime_error("the test server cannot use its certificates");
   }
   listener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (std::any_of(script_.begin(), script_.end(), is_partial)) {
+    // So that what is not read does not fit.
+    const int bytes = static_cast<int>(partial_body);
+    setsockopt(listener_, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+  }
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -158,6 +177,7 @@ void HttpServer::serve(int descriptor, std::size_t number) {
     Connection connection(descriptor, tls_);
     std::string bytes;
     bool open = connection.good();
+    if (!open) connection.end_in_order();
     while (open) {
       std::size_t head_size = 0;
       while (open && (head_size = bytes.find("\r\n\r\n")) == std::string::npos)
@@ -181,7 +201,11 @@ void HttpServer::serve(int descriptor, std::size_t number) {
         begin = end + 2;
       }
       const auto length = request.headers.find("content-length");
-      const std::size_t body_size = length == request.headers.end() ? 0 : std::stoul(length->second);
+      std::size_t body_size = length == request.headers.end() ? 0 : std::stoul(length->second);
+      {
+        const std::lock_guard guard(mutex_);
+        if (is_partial(next_answer())) body_size = std::min(body_size, partial_body);
+      }
       while (open && bytes.size() < body_size)
         open = connection.read_more(bytes);
       if (!open) break;
@@ -191,7 +215,7 @@ void HttpServer::serve(int descriptor, std::size_t number) {
       HttpAnswer next;
       {
         const std::lock_guard guard(mutex_);
-        next = script_[std::min(requests_.size(), script_.size() - 1)];
+        next = next_answer();
         requests_.push_back(std::move(request));
         changed_.notify_all();
       }
@@ -203,15 +227,19 @@ void HttpServer::serve(int descriptor, std::size_t number) {
   ::close(descriptor);
 }
 
+const HttpAnswer& HttpServer::next_answer() const {
+  return script_[std::min(requests_.size(), script_.size() - 1)];
+}
+
 // Whether the connection goes on.
 bool HttpServer::answer(Connection& connection, const HttpAnswer& answer) {
   using Fault = HttpAnswer::Fault;
-  if (answer.fault == Fault::never) {
+  if (answer.fault == Fault::never || answer.fault == Fault::stop_reading) {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [this] { return stopping_; });
     return false;
   }
-  if (answer.fault == Fault::reset_before_answer) {
+  if (answer.fault == Fault::reset_before_answer || answer.fault == Fault::reset_in_request) {
     connection.reset_at_close();
     return false;
   }
@@ -247,6 +275,8 @@ bool make_certificates(const std::filesystem::path& directory, std::string& why_
     return false;
   }
   std::ofstream(directory / "server.ext") << "subjectAltName=IP:127.0.0.1,DNS:localhost\n";
+  std::ofstream(directory / "elsewhere.ext") << "subjectAltName=DNS:elsewhere.example\n";
+  std::ofstream(directory / "expired.ext") << "subjectAltName=IP:127.0.0.1,DNS:localhost\n";
   std::ofstream(directory / "client.ext") << "extendedKeyUsage=clientAuth\n";
   const auto run = [&](std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), openssl);
@@ -270,10 +300,11 @@ bool make_certificates(const std::filesystem::path& directory, std::string& why_
   if (!run(with(key("authority"),
                 {"-x509", "-days", "2", "-subj", "/CN=midtrace test authority", "-out", "authority.pem"})))
     return false;
-  for (const std::string name : {"server", "client"}) {
+  for (const std::string name : {"server", "elsewhere", "expired", "client"}) {
     if (!run(with(key(name), {"-subj", "/CN=" + name, "-out", name + ".csr"})) ||
         !run({"x509", "-req", "-in", name + ".csr", "-CA", "authority.pem", "-CAkey", "authority.key",
-              "-CAcreateserial", "-days", "2", "-extfile", name + ".ext", "-out", name + ".pem"}))
+              "-CAcreateserial", "-days", name == "expired" ? "-1" : "2", "-extfile", name + ".ext", "-out",
+              name + ".pem"}))
       return false;
   }
   return true;

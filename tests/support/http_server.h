@@ -2,7 +2,8 @@
 // request; with certificates it speaks TLS.
 //
 // The script has one answer for each request, in the order in which they come; the last one stays in use.
-// Every request is kept. A connection is kept alive unless an answer ends it. Any thread; the destructor ends
+// Every request is kept. A connection is kept alive unless an answer ends it. A client that is refused in the
+// handshake is told so before the connection ends. Any thread; the destructor ends
 // every connection, also those that wait for an answer that never comes.
 #pragma once
 
@@ -39,6 +40,9 @@ struct HttpAnswer {
     never,          // no byte
     drip,           // the head, then a byte of the body every 50 ms
     close_after,    // an orderly end of the connection behind the answer
+    // Of the request: the first 64 KiB of its body are read, and kept as its body.
+    reset_in_request,
+    stop_reading,  // nothing more is read, and no byte sent
   };
   int status = 200;
   std::map<std::string, std::string> headers = {};
@@ -63,13 +67,14 @@ class HttpServer {
   // `http://127.0.0.1:<port>`, or https.
   std::string url() const;
   std::vector<HttpRequest> requests() const;
-  // Until so many requests have come whole; false after 20 s.
+  // Until so many requests have come, whole or as far as they are read; false after 20 s.
   bool wait_for_requests(std::size_t count) const;
 
  private:
   class Connection;
   void accept_connections();
   void serve(int descriptor, std::size_t number);
+  const HttpAnswer& next_answer() const;  // with the lock held
   bool answer(Connection& connection, const HttpAnswer& answer);
 
   const std::vector<HttpAnswer> script_;
@@ -85,8 +90,9 @@ class HttpServer {
   std::thread acceptor_;
 };
 
-// A certificate authority of its own in `directory`: authority.pem, and server.pem/.key for 127.0.0.1 and
-// localhost and client.pem/.key signed by it. False when the program openssl is not there or fails.
+// A certificate authority of its own in `directory`: authority.pem, and signed by it server.pem/.key for
+// 127.0.0.1 and localhost, elsewhere.pem/.key for another host, expired.pem/.key, and client.pem/.key. False
+// when the program openssl is not there or fails.
 bool make_certificates(const std::filesystem::path& directory, std::string& why_not);
 
 }  // namespace midtrace::test

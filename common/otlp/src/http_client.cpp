@@ -41,6 +41,7 @@ Answer::Kind kind_of(CURLcode result) noexcept {
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CLIENTCERT:
     case CURLE_SSL_CIPHER:
     case CURLE_SSL_ISSUER_ERROR:
     case CURLE_SSL_CRL_BADFILE:
@@ -206,7 +207,7 @@ bool HttpClient::keep(const char* bytes, std::size_t count) noexcept {
     body_.append(bytes, count);
     return true;
   } catch (const std::exception&) {
-    too_large_ = true;
+    no_memory_ = true;
     return false;
   }
 }
@@ -232,6 +233,7 @@ Answer HttpClient::post(std::string_view body, Patience& patience, Patience::Tim
   if (body_.capacity() > kept_body) std::string().swap(body_);
   body_.clear();
   too_large_ = false;
+  no_memory_ = false;
   error_[0] = '\0';
   set_timeouts(left());
   static_cast<void>(curl_easy_setopt(easy_, CURLOPT_FRESH_CONNECT, distrust_connection_ ? 1L : 0L));
@@ -240,9 +242,16 @@ Answer HttpClient::post(std::string_view body, Patience& patience, Patience::Tim
       curl_easy_setopt(easy_, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size())));
   if (curl_multi_add_handle(multi_, easy_) != CURLM_OK) return answer_of(CURLE_FAILED_INIT);
 
+  Answer taken;
+  taken.kind = Answer::Kind::connection;
+  taken.may_repeat = true;
+  taken.error = "the application closed the connection's socket";
+
   CURLcode result = CURLE_FAILED_INIT;
   bool over = false;
   for (int running = 1; !over;) {
+    // From here on libcurl must not touch what is no longer its own, not even to say goodbye.
+    if (!intact()) return taken;
     if (curl_multi_perform(multi_, &running) != CURLM_OK || running == 0) break;
     const milliseconds rest = std::min(left(), step);
     over = rest <= milliseconds(0);
@@ -258,16 +267,22 @@ Answer HttpClient::post(std::string_view body, Patience& patience, Patience::Tim
   }
   const Answer answer = over ? late : answer_of(result);
   distrust_connection_ = answer.kind != Answer::Kind::answered;
-  curl_multi_remove_handle(multi_, easy_);
+  // It may end the connection, over TLS by writing to it.
+  if (intact()) curl_multi_remove_handle(multi_, easy_);
   return answer;
 }
 
 Answer HttpClient::answer_of(CURLcode result) noexcept {
   Answer answer;
   static_cast<void>(curl_easy_getinfo(easy_, CURLINFO_RESPONSE_CODE, &answer.status));
+  if (no_memory_) result = CURLE_OUT_OF_MEMORY;
   answer.kind = too_large_ ? Answer::Kind::too_large : kind_of(result);
-  answer.error = error_[0] != '\0' ? error_.data() : curl_easy_strerror(result);
+  answer.error = error_[0] != '\0' && !no_memory_ ? error_.data() : curl_easy_strerror(result);
   answer.body = body_;
+  // With TLS 1.3 a client's certificate is examined only after the handshake; libcurl tells that by its words
+  // alone.
+  if (answer.kind == Answer::Kind::connection && answer.error.find(" alert") != std::string_view::npos)
+    answer.kind = Answer::Kind::tls;
   // A refusal is one also when the rest of it is missing.
   if (answer.kind == Answer::Kind::connection && answer.status >= 300) answer.kind = Answer::Kind::answered;
   switch (answer.kind) {
@@ -283,8 +298,9 @@ Answer HttpClient::answer_of(CURLcode result) noexcept {
       answer.may_repeat = true;
       break;
     case Answer::Kind::tls:
-      // A handshake that broke; what was examined and found wrong stays wrong.
-      answer.may_repeat = result == CURLE_SSL_CONNECT_ERROR;
+      // A handshake that broke, or what the other side says of it; what we examined and found wrong stays
+      // wrong.
+      answer.may_repeat = result == CURLE_SSL_CONNECT_ERROR || kind_of(result) == Answer::Kind::connection;
       break;
     case Answer::Kind::too_large:
     case Answer::Kind::internal:

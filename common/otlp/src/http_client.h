@@ -52,7 +52,8 @@ class HttpClient {
   Answer post(std::string_view body, Patience& patience, Patience::Time deadline) noexcept;
 
   // Whether the sockets are still ours: the application may have closed every descriptor that it does not
-  // know, and been handed the same numbers. If not, the client must be forgotten, not destroyed.
+  // know, and been handed the same numbers. If not, the client must be forgotten, neither used nor destroyed;
+  // post() looks before each of its steps, and then gives up the attempt.
   bool intact() const noexcept;
   // In a forked child: closes the inherited sockets without a word to the other side.
   void leave_to_parent() noexcept;
@@ -83,6 +84,7 @@ class HttpClient {
   // After an attempt without an answer the next one makes a connection of its own: with HTTP/2 libcurl would
   // go on with one that a path has silently lost, for as long as TCP believes in it.
   bool distrust_connection_ = false;
+  bool no_memory_ = false;  // for the answer
   std::array<char, CURL_ERROR_SIZE> error_{};
 };
 

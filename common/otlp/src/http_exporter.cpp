@@ -14,6 +14,7 @@
 #include <midtrace/trace/counters.h>
 #include <midtrace/trace/instrumentation.h>
 
+#include "exit_order.h"
 #include "export/linked_otlp.h"
 #include "gzip.h"
 #include "http_client.h"
@@ -22,7 +23,6 @@
 #include "response.h"
 #include "retry.h"
 #include "settings.h"
-#include "trace/random.h"
 
 namespace midtrace {
 inline namespace v1 {
@@ -37,7 +37,6 @@ constexpr std::size_t kept_buffer = 4U << 20U;
 struct Session {
   explicit Session(const Settings& settings) : client(HttpClient::make(settings)) {
     if (client == nullptr) throw std::bad_alloc();
-    random.seed(reinterpret_cast<std::uintptr_t>(this));
   }
 
   std::unique_ptr<HttpClient> client;
@@ -45,7 +44,7 @@ struct Session {
   std::string json;
   Gzip gzip;
   ByteBuffer compressed;
-  Random random;
+  Pauses pauses;
   Session* next_forgotten = nullptr;
 };
 
@@ -73,8 +72,9 @@ Loss loss_of(Answer::Kind kind) noexcept {
       return {Counter::export_lost_tls, "export.otlp.tls"};
     case Answer::Kind::too_large:
       return {Counter::export_lost_size, "export.otlp.size"};
-    case Answer::Kind::connection:
     case Answer::Kind::internal:
+      return {Counter::export_lost_internal, "export.otlp.internal"};
+    case Answer::Kind::connection:
       break;
   }
   return {Counter::export_lost_connection, "export.otlp.connection"};
@@ -128,21 +128,29 @@ class HttpExporter final : public Exporter {
   std::string_view encode(Session& session, const ExportBatch& batch);
   // True when all of it was accepted.
   bool send(const ExportBatch& batch);
-  bool deliver(Session& session, std::string_view body, const ExportBatch& batch);
+  bool deliver(std::string_view body, const ExportBatch& batch);
   std::chrono::milliseconds pause_before_another(std::uint32_t attempts, const Answer& answer,
-                                                 Random& random) const noexcept;
-  void lost(const Answer& answer, std::uint32_t attempts, std::size_t spans);
-  void accepted(const Answer& answer);
+                                                 Pauses& pauses) const noexcept;
+  void lost(const Answer& answer, std::uint32_t attempts, std::size_t spans) noexcept;
+  void accepted(const Answer& answer) noexcept;
 
   const Settings settings_;
   Patience patience_;
   Session* session_ = nullptr;
+  // Spans of the batch that is being sent whose fate is neither delivered nor counted yet.
+  std::size_t undecided_ = 0;
 };
+
+// What TLS registers for the process's end must come to its turn after the last flush.
+CURLcode start_libcurl() noexcept {
+  const CURLcode result = curl_global_init(CURL_GLOBAL_DEFAULT);
+  last_flush_comes_first();
+  return result;
+}
 
 std::string HttpExporter::open() noexcept {
   try {
-    // Here, so that what TLS registers for the process's end comes to its turn after the last flush.
-    static const CURLcode initialized = curl_global_init(CURL_GLOBAL_DEFAULT);
+    static const CURLcode initialized = start_libcurl();
     patience_.forget();
     if (!settings_.problem.empty()) return settings_.problem;
     if (initialized != CURLE_OK)
@@ -154,6 +162,7 @@ std::string HttpExporter::open() noexcept {
   return {};
 }
 
+// One that may be used: the last one, or another where the application closed that one's sockets.
 Session& HttpExporter::session() {
   if (session_ != nullptr && !session_->client->intact()) forget(std::exchange(session_, nullptr));
   if (session_ == nullptr) session_ = new Session(settings_);
@@ -187,6 +196,7 @@ std::string_view HttpExporter::encode(Session& session, const ExportBatch& batch
 }
 
 ExportResult HttpExporter::export_batch(const ExportBatch& batch) noexcept {
+  undecided_ = batch.spans.size();
   try {
     const bool delivered = send(batch);
     session_->protobuf.trim();
@@ -194,8 +204,9 @@ ExportResult HttpExporter::export_batch(const ExportBatch& batch) noexcept {
     if (session_->compressed.capacity() > kept_buffer) session_->compressed.release();
     return delivered ? ExportResult::success : ExportResult::failure;
   } catch (const std::exception&) {
+    count(Counter::export_lost_internal, undecided_);
     report(Severity::error, "export.otlp.memory",
-           "There is no memory to send a batch of spans by OTLP; they are lost");
+           "There is no memory to send a batch of spans by OTLP; they are lost. Free some memory");
     return ExportResult::failure;
   }
 }
@@ -214,6 +225,7 @@ bool HttpExporter::send(const ExportBatch& batch) {
   if (body.size() > settings_.request_bytes) {
     const std::size_t half = batch.spans.size() / 2;
     if (half == 0) {
+      --undecided_;
       count(Counter::export_lost_size);
       report(Severity::error, "export.otlp.size",
              "A span of " + std::to_string(body.size()) + " bytes exceeds the largest OTLP request of " +
@@ -229,18 +241,22 @@ bool HttpExporter::send(const ExportBatch& batch) {
     if (!current.gzip.compress(body, current.compressed)) throw std::bad_alloc();
     body = current.compressed.view();
   }
-  return deliver(current, body, batch);
+  return deliver(body, batch);
 }
 
-bool HttpExporter::deliver(Session& session, std::string_view body, const ExportBatch& batch) {
+// `body` may belong to a session that is forgotten meanwhile; it is not destroyed, so the bytes stay.
+bool HttpExporter::deliver(std::string_view body, const ExportBatch& batch) {
   for (std::uint32_t attempt = 1;; ++attempt) {
-    const Answer answer = session.client->post(body, patience_, batch.deadline);
+    // The application may have closed the sockets, and opened others, during the pause.
+    Session& current = session();
+    const Answer answer = current.client->post(body, patience_, batch.deadline);
     if (answer.kind == Answer::Kind::answered && answer.status >= 200 && answer.status < 300) {
+      undecided_ -= batch.spans.size();
       accepted(answer);
       return true;
     }
     const bool again = answer.may_repeat && attempt < settings_.retry.attempts &&
-                       patience_.pause(pause_before_another(attempt, answer, session.random), batch.deadline);
+                       patience_.pause(pause_before_another(attempt, answer, current.pauses), batch.deadline);
     if (!again) {
       lost(answer, attempt, batch.spans.size());
       return false;
@@ -250,13 +266,14 @@ bool HttpExporter::deliver(Session& session, std::string_view body, const Export
 }
 
 std::chrono::milliseconds HttpExporter::pause_before_another(std::uint32_t attempts, const Answer& answer,
-                                                             Random& random) const noexcept {
+                                                             Pauses& pauses) const noexcept {
   if (answer.retry_after > std::chrono::seconds(0)) return answer.retry_after;
-  return pause_after(settings_.retry, attempts, static_cast<double>(random.next() >> 11U) * 0x1p-53);
+  return pauses.after(settings_.retry, attempts);
 }
 
-void HttpExporter::lost(const Answer& answer, std::uint32_t attempts, std::size_t spans) {
+void HttpExporter::lost(const Answer& answer, std::uint32_t attempts, std::size_t spans) noexcept try {
   const Loss loss = loss_of(answer.kind);
+  undecided_ -= spans;
   count(loss.counter, spans);
   std::string sentence = "A batch of " + std::to_string(spans) + " spans is lost: " + settings_.shown_url;
   if (answer.kind == Answer::Kind::answered) {
@@ -271,9 +288,11 @@ void HttpExporter::lost(const Answer& answer, std::uint32_t attempts, std::size_
   sentence += ". To keep the next ones, ";
   sentence += what_to_do(answer);
   report(Severity::error, loss.cause, sentence);
+} catch (const std::exception&) {
+  // counted; there is no memory for the sentence
 }
 
-void HttpExporter::accepted(const Answer& answer) {
+void HttpExporter::accepted(const Answer& answer) noexcept try {
   if (answer.body.empty()) return;
   const PartialSuccess partial = read_partial_success(settings_.protocol, answer.body);
   if (partial.rejected_spans > 0) count(Counter::spans_rejected, partial.rejected_spans);
@@ -284,6 +303,8 @@ void HttpExporter::accepted(const Answer& answer) {
                   : std::string(" accepted a batch with a warning");
   if (!partial.message.empty()) sentence += ": " + quoted(partial.message);
   report(Severity::warning, "export.otlp.partial", sentence);
+} catch (const std::exception&) {
+  // no memory for the sentence
 }
 
 std::shared_ptr<Exporter> make_exporter(const ExporterOptions& options, const Environment& environment) {

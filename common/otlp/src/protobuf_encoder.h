@@ -4,7 +4,15 @@
 // nothing (empty, zero) are left out, as proto3 does. Text that is not UTF-8, which a protobuf string must
 // be, gets U+FFFD in place of what is wrong and is counted once per string (invalid_utf8). The memory is kept
 // from batch to batch: in the steady state nothing is allocated. encode() may throw std::bad_alloc. One
-// thread. Source: OTLP trace.proto; conventions 9.3.
+// thread.
+//
+// Never written, because nothing in a span's record has them: ResourceSpans.schema_url,
+// Resource.dropped_attributes_count and entity_refs, InstrumentationScope.attributes and
+// dropped_attributes_count, and of AnyValue kvlist_value and bytes_value (and an array in an array). Of the
+// flags only the W3C bits and the two of OTLP; what they mean in this process stays here. `kind` is never
+// unspecified, and a status that is unset is no message at all.
+//
+// Source: OTLP trace.proto, 1.11.0; conventions 9.3.
 #pragma once
 
 #include <string>

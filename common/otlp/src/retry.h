@@ -1,4 +1,5 @@
-// How long to wait before a request is sent again. Pure; any thread.
+// How long to wait before a request is sent again. pause_after() is pure; any thread. A Pauses belongs to
+// one.
 #pragma once
 
 #include <algorithm>
@@ -7,6 +8,8 @@
 #include <cstdint>
 
 #include <midtrace/otlp/exporter.h>
+
+#include "trace/random.h"
 
 namespace midtrace {
 inline namespace v1 {
@@ -24,6 +27,20 @@ inline std::chrono::milliseconds pause_after(const RetryOptions& retry, std::uin
   constexpr double most = 1e9;  // days; beyond any deadline
   return std::chrono::milliseconds(static_cast<std::int64_t>(std::min(grown * (0.8 + 0.4 * random), most)));
 }
+
+// Pauses with a random number of their own each, so that processes that failed together do not repeat
+// together.
+class Pauses {
+ public:
+  // The kernel's entropy; without it clock, process id and addresses (trace/random.h).
+  Pauses() noexcept { random_.seed(reinterpret_cast<std::uintptr_t>(this)); }
+  std::chrono::milliseconds after(const RetryOptions& retry, std::uint32_t attempts) noexcept {
+    return pause_after(retry, attempts, static_cast<double>(random_.next() >> 11U) * 0x1p-53);
+  }
+
+ private:
+  Random random_;
+};
 
 }  // namespace otlp
 }  // namespace v1

@@ -45,6 +45,7 @@ constexpr std::string_view names[] = {
     "export_lost_refused",
     "export_lost_size",
     "spans_rejected",
+    "export_lost_internal",
     "invalid_utf8",
     "baggage_metadata_dropped",
 };

@@ -3,7 +3,6 @@
 #include <nlohmann/json.hpp>
 
 #include "fixture.h"
-#include "support/child_process.h"
 
 namespace {
 
@@ -135,69 +134,6 @@ TEST_F(OtlpHttp, ASpanThatIsTooLargeByItselfIsLostAndCounted) {
   EXPECT_THAT(server.requests(), IsEmpty());
   EXPECT_EQ(counted(Counter::export_lost_size), 1U);
   EXPECT_THAT(reports(), ElementsAre(HasSubstr("exceeds the largest OTLP request of 2000 bytes")));
-}
-
-// --- TLS
-
-class OtlpTls : public OtlpHttp {
- protected:
-  void SetUp() override {
-    std::string why_not;
-    ASSERT_TRUE(midtrace::test::make_certificates(directory_.path(), why_not)) << why_not;
-  }
-  std::string file(const char* name) const { return (directory_.path() / name).string(); }
-  midtrace::test::TlsFiles server_files(const char* client_authority = "") const {
-    midtrace::test::TlsFiles files{file("server.pem"), file("server.key")};
-    if (*client_authority != '\0') files.client_authority = file(client_authority);
-    return files;
-  }
-
-  midtrace::test::TemporaryDirectory directory_;
-};
-
-TEST_F(OtlpTls, TrustsTheAuthorityItWasGiven) {
-  HttpServer server({{}}, server_files());
-  ExporterOptions options = to(server);
-  options.certificate = file("authority.pem");
-  ASSERT_TRUE(start(std::move(options)).ok());
-  trace();
-  EXPECT_TRUE(flush());
-  EXPECT_EQ(server.requests().size(), 1U);
-}
-
-TEST_F(OtlpTls, AnUnknownAuthorityLosesTheBatchAtOnceAndIsCounted) {
-  HttpServer server({{}}, server_files());
-  ASSERT_TRUE(start(to(server)).ok());
-  trace(3);
-  EXPECT_FALSE(flush());
-  EXPECT_THAT(server.requests(), IsEmpty());
-  EXPECT_EQ(counted(Counter::export_lost_tls), 3U);
-  EXPECT_EQ(counted(Counter::dropped_export_failed), 3U);
-  EXPECT_EQ(counted(Counter::export_retries), 0U);
-  EXPECT_THAT(reports(), ElementsAre(HasSubstr("OTEL_EXPORTER_OTLP_CERTIFICATE")));
-}
-
-TEST_F(OtlpTls, ShowsItsOwnCertificate) {
-  HttpServer server({{}}, server_files("authority.pem"));
-  ExporterOptions options = to(server);
-  options.certificate = file("authority.pem");
-  options.client_certificate = file("client.pem");
-  options.client_key = file("client.key");
-  ASSERT_TRUE(start(std::move(options)).ok());
-  trace();
-  EXPECT_TRUE(flush());
-  EXPECT_EQ(server.requests().size(), 1U);
-}
-
-TEST_F(OtlpTls, WithoutACertificateOfItsOwnItIsRefused) {
-  HttpServer server({{}}, server_files("authority.pem"));
-  ExporterOptions options = to(server);
-  options.certificate = file("authority.pem");
-  ASSERT_TRUE(start(std::move(options)).ok());
-  trace();
-  EXPECT_FALSE(flush());
-  EXPECT_THAT(server.requests(), IsEmpty());
-  EXPECT_EQ(counted(Counter::dropped_export_failed), 1U);
 }
 
 }  // namespace

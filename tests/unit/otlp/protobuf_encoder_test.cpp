@@ -153,6 +153,56 @@ TEST(OtlpProtobuf, ABareSpanLeavesEverythingElseOut) {
       R"(start_time_unix_nano: 1704067200000000000 end_time_unix_nano: 1704067200000000000 flags: 257)");
 }
 
+TEST(OtlpProtobuf, CarriesEveryKind) {
+  using midtrace::SpanKind;
+  struct Case {
+    SpanKind kind;
+    message::Span::SpanKind written;
+  };
+  for (const Case& one : {Case{SpanKind::internal, message::Span::SPAN_KIND_INTERNAL},
+                          Case{SpanKind::server, message::Span::SPAN_KIND_SERVER},
+                          Case{SpanKind::client, message::Span::SPAN_KIND_CLIENT},
+                          Case{SpanKind::producer, message::Span::SPAN_KIND_PRODUCER},
+                          Case{SpanKind::consumer, message::Span::SPAN_KIND_CONSUMER}}) {
+    const message::Span span =
+        only_span_of([&](Recorder&) { Tracer::get("shop").start("work", {.kind = one.kind}).end(); });
+    EXPECT_EQ(span.kind(), one.written);
+  }
+}
+
+TEST(OtlpProtobuf, CarriesTheRandomBitAndNothingOfThisProcess) {
+  using midtrace::TraceFlags;
+  ASSERT_NE(TraceFlags::debug_bit, 0);
+  ASSERT_NE(TraceFlags::deferred_bit, 0);
+  struct Case {
+    std::uint32_t bits;
+    std::uint32_t written;
+  };
+  const std::uint32_t sampled = TraceFlags::sampled_bit;
+  for (const Case& one :
+       {Case{sampled, 0x301}, Case{sampled | TraceFlags::random_bit, 0x303},
+        Case{sampled | TraceFlags::debug_bit, 0x301}, Case{sampled | TraceFlags::deferred_bit, 0x301},
+        Case{sampled | TraceFlags::random_bit | TraceFlags::debug_bit | TraceFlags::deferred_bit, 0x303}}) {
+    const message::Span span = only_span_of([&](Recorder&) {
+      midtrace::SpanContext context = remote_context();
+      context.flags.bits = static_cast<decltype(context.flags.bits)>(one.bits);
+      const midtrace::Context parent{.span = context, .baggage = {}};
+      Span s = Tracer::get("shop").start("work", {.parent = &parent});
+      s.add_link({context, {}});
+    });
+    EXPECT_EQ(span.flags(), one.written) << one.bits;
+    EXPECT_EQ(span.links(0).flags(), one.written) << one.bits;
+  }
+}
+
+TEST(OtlpProtobuf, AScopeWithoutAVersionHasNone) {
+  const ExportTraceServiceRequest request =
+      request_of([](Recorder&) { Tracer::get("shop").start("work").end(); });
+  const auto& scope = request.resource_spans(0).scope_spans(0);
+  EXPECT_EQ(scope.scope().ShortDebugString(), R"(name: "shop")");
+  EXPECT_EQ(scope.schema_url(), "");
+}
+
 TEST(OtlpProtobuf, ALocalParentIsKnownNotToBeRemote) {
   const ExportTraceServiceRequest request = request_of([](Recorder&) {
     Span outer = Tracer::get("shop").start("outer");
@@ -289,6 +339,53 @@ TEST(OtlpProtobuf, ReplacesWhatIsNotUtf8SequenceBySequence) {
   std::string scratch;
   for (const Utf8Case& one : cases)
     EXPECT_EQ(ProtobufEncoder::valid_utf8(one.text, scratch), one.valid);
+}
+
+TEST(OtlpProtobuf, AResourcesAttributesKeepTheirTypesAndBecomeValidUtf8) {
+  const midtrace::Resource resource({{"text", std::string("v\xFFlue")},
+                                     {"k\xC3y", std::string("")},
+                                     {"yes", true},
+                                     {"no", false},
+                                     {"least", std::numeric_limits<std::int64_t>::min()},
+                                     {"zero", std::int64_t{0}},
+                                     {"half", -0.5},
+                                     {"nothing", 0.0}});
+  std::string bytes;
+  RecorderOptions options;
+  options.more_exporters.push_back(
+      std::make_shared<midtrace_test::FunctionExporter>([&](const midtrace::ExportBatch& batch) {
+        ProtobufEncoder encoder;
+        bytes = encoder.encode({resource, batch.spans, batch.deadline});
+      }));
+  {
+    Recorder recorder(std::move(options));
+    Tracer::get("shop").start("work").end();
+    recorder.spans();
+  }
+  ExportTraceServiceRequest request;
+  ASSERT_TRUE(request.ParseFromString(bytes));
+  ASSERT_EQ(request.resource_spans_size(), 1);
+  EXPECT_EQ(request.resource_spans(0).schema_url(), "");
+  const auto& attributes = request.resource_spans(0).resource().attributes();
+  EXPECT_EQ(attributes.size(), 8);
+  EXPECT_EQ(request.resource_spans(0).resource().dropped_attributes_count(), 0U);
+  EXPECT_EQ(value_of(attributes, "text").string_value(), "v\uFFFDlue");
+  EXPECT_EQ(value_of(attributes, "k\uFFFDy").value_case(), AnyValue::kStringValue);
+  EXPECT_TRUE(value_of(attributes, "yes").bool_value());
+  EXPECT_EQ(value_of(attributes, "no").value_case(), AnyValue::kBoolValue);
+  EXPECT_EQ(value_of(attributes, "least").int_value(), std::numeric_limits<std::int64_t>::min());
+  EXPECT_EQ(value_of(attributes, "zero").value_case(), AnyValue::kIntValue);
+  EXPECT_EQ(value_of(attributes, "half").double_value(), -0.5);
+  EXPECT_EQ(value_of(attributes, "nothing").value_case(), AnyValue::kDoubleValue);
+}
+
+TEST(OtlpProtobuf, AScopeThatIsNotUtf8BecomesValid) {
+  const ExportTraceServiceRequest request = request_of(
+      [](Recorder&) { Tracer::get("sh\xFFop", "1\xC3", "https://example.org/\x80").start("work").end(); });
+  const auto& scope = request.resource_spans(0).scope_spans(0);
+  EXPECT_EQ(scope.scope().name(), "sh\uFFFDop");
+  EXPECT_EQ(scope.scope().version(), "1\uFFFD");
+  EXPECT_EQ(scope.schema_url(), "https://example.org/\uFFFD");
 }
 
 // --- structure

@@ -2,6 +2,7 @@
 #include "retry.h"
 
 #include <limits>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,25 @@ TEST(OtlpRetry, PausesGrowUntilTheLongest) {
 TEST(OtlpRetry, PausesAreRandomWithinAFifth) {
   EXPECT_THAT(pauses({}, 0), ElementsAre(800, 1200, 1800, 2700, 4000, 4000));
   EXPECT_THAT(pauses({}, 1), ElementsAre(1200, 1800, 2700, 4050, 6000, 6000));
+}
+
+TEST(OtlpRetry, PausesDifferFromEachOtherAndFromAnotherProcess) {
+  const RetryOptions retry{.first_pause = milliseconds(10000000), .longest_pause = milliseconds(10000000)};
+  midtrace::otlp::Pauses one;
+  midtrace::otlp::Pauses other;
+  std::set<std::int64_t> seen;
+  for (int i = 0; i < 100; ++i) {
+    for (midtrace::otlp::Pauses* pauses : {&one, &other}) {
+      const milliseconds pause = pauses->after(retry, 1);
+      EXPECT_GE(pause, milliseconds(8000000));
+      EXPECT_LE(pause, milliseconds(12000000));
+      seen.insert(pause.count());
+    }
+  }
+  // Of four million possible ones.
+  EXPECT_GT(seen.size(), 190U);
+  EXPECT_LT(*seen.begin(), 9000000);
+  EXPECT_GT(*seen.rbegin(), 11000000);
 }
 
 TEST(OtlpRetry, SenselessOptionsGiveTheNearestSensiblePause) {

@@ -51,6 +51,7 @@ enum class Counter : std::uint8_t {
   export_lost_refused,     // an answer that is not 2xx, at once or to the last attempt
   export_lost_size,        // a request or an answer over the limit
   spans_rejected,          // the receiver accepted the batch, but not these; spans_exported has them too
+  export_lost_internal,    // no memory to send them, or libcurl cannot do what is asked
   // Of whatever writes text that must be UTF-8. Each writing counts: a span that goes to two exporters,
   // twice.
   invalid_utf8,              // a string had bytes that are not UTF-8; U+FFFD was written in their place
