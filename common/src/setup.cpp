@@ -13,6 +13,7 @@
 #include "config/description.h"
 #include "config/ready_options.h"
 #include "exit_order.h"
+#include "setup_from.h"
 #include "trace/anchor.h"
 #include "trace/native_backend.h"
 #include "trace/report.h"
@@ -84,6 +85,11 @@ std::string turn_on(ReadyOptions&& ready) {
 void last_flush_comes_first() noexcept { state.exit_registered.store(false, std::memory_order_relaxed); }
 
 Telemetry setup(SetupOptions options) noexcept {
+  const bool read = options.read_environment;
+  return setup_from(std::move(options), read ? process_environment() : empty_environment());
+}
+
+Telemetry setup_from(SetupOptions options, const Environment& environment) noexcept {
   Telemetry telemetry;
   try {
     static const int fork_handler = pthread_atfork(nullptr, nullptr, renew_mutex_in_child);
@@ -100,7 +106,6 @@ Telemetry setup(SetupOptions options) noexcept {
     forget_reports();
     if (state.description == nullptr) state.description = new std::vector<Setting>;
     *state.description = {{"tracing", "off", "setup() failed"}};
-    const Environment& environment = options.read_environment ? process_environment() : empty_environment();
     set_logger(choose_logger(options, environment));  // it hears of what is wrong with the rest
     ReadyOptions ready = make_ready(std::move(options), environment);
     telemetry.exit_timeout_ = ready.exit_timeout;

@@ -108,6 +108,8 @@ midtrace_why() {
     default-jre-headless) echo "Java 17 or newer, runs the real Kafka broker of the live tests" ;;
     maven) echo "fetches that broker" ;;
     nginx-light) echo "speaks HTTP/2 in live tests of midtrace::otlp" ;;
+    binutils) echo "readelf, which shows what the Kafka plugin is linked with" ;;
+    python3-confluent-kafka) echo "a Kafka client in Python, for live tests of the Kafka plugin" ;;
     ca-certificates) echo "lets Maven fetch over HTTPS" ;;
     *) echo "needed by the build" ;;
   esac
@@ -157,6 +159,8 @@ midtrace_tool_there() {
     maven) command -v mvn >/dev/null ;;
     # Not in an ordinary user's PATH.
     nginx-light) command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] ;;
+    binutils) command -v readelf >/dev/null ;;
+    python3-confluent-kafka) /usr/bin/python3 -c 'import confluent_kafka' 2>/dev/null ;;
     ca-certificates) [ -s /etc/ssl/certs/ca-certificates.crt ] ;;
     *) false ;;
   esac

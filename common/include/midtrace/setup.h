@@ -62,6 +62,8 @@ struct SetupOptions {
   bool read_environment = true;
 };
 
+class Environment;
+
 class [[nodiscard]] Telemetry {
  public:
   Telemetry() noexcept = default;
@@ -82,7 +84,7 @@ class [[nodiscard]] Telemetry {
   bool shutdown(std::chrono::milliseconds timeout = std::chrono::seconds(5)) noexcept;
 
  private:
-  friend Telemetry setup(SetupOptions options) noexcept;
+  friend Telemetry setup_from(SetupOptions options, const Environment& environment) noexcept;
   std::string error_;
   std::chrono::milliseconds exit_timeout_{2000};
   bool owner_ = false;
