@@ -385,10 +385,11 @@ void Collector::submit(SpanRecord* record) noexcept {
     return;
   }
   ThreadBlock* block = this_thread_block();
-  bool crossed_half = false;
-  const bool pushed = push_finished(record, crossed_half);
-  // At half a cheap look will do: when it misses that the collector just went to sleep, the next span tells.
-  if (run->options.batch.each_at_once || (crossed_half && !run->wake_pending.load(std::memory_order_relaxed)))
+  bool filled = false;
+  const bool pushed = push_finished(record, filled);
+  // For a batch a cheap look will do: when it misses that the collector just went to sleep, the next span
+  // tells.
+  if (run->options.batch.each_at_once || (filled && !run->wake_pending.load(std::memory_order_relaxed)))
     wake_up(*run);
   if (block != nullptr) [[likely]] {
     HotCounters::bump(pushed ? block->counters.finished : block->counters.dropped_queue_full);

@@ -1,10 +1,10 @@
 // Collector: the one background thread that turns finished records into exported batches.
 //
-// submit() is the hot path: one ring push, and a wake-up when the ring passes half full. The thread drains
-// all rings, converts ticks to Unix time, and hands batches to every exporter, one batch at a time; a batch
-// goes out when it is full, when the schedule delay has passed, or for a flush. Spans that record without
-// being sampled end here. All signals are blocked in it, and no module traces in it. In a forked child it
-// starts again at the first finished span.
+// submit() is the hot path: one ring push, and a wake-up when the ring holds a batch or is half full. The
+// thread drains all rings, converts ticks to Unix time, and hands batches to every exporter, one batch at a
+// time; a batch goes out when it is full, when the schedule delay has passed, or for a flush. Spans that
+// record without being sampled end here. All signals are blocked in it, and no module traces in it. In a
+// forked child it starts again at the first finished span.
 //
 // submit() and ask_for_memory(): any thread, never block. flush(): any thread, waits. configure() and
 // shutdown(): one thread at a time.

@@ -141,7 +141,8 @@ bool NativeBackend::configure(NativeOptions options) {
   made->processors = options.collector.processors;
   const BatchOptions& batch = options.collector.batch;
   install_fork_handlers();
-  configure_pool(std::bit_ceil(std::max<std::size_t>(batch.queue_size, 2)), batch.memory_bytes,
+  const std::uint32_t capacity = std::bit_ceil(std::max(batch.queue_size, 2U));
+  configure_pool({capacity, std::min(batch.export_batch_size - 1, capacity / 2)}, batch.memory_bytes,
                  &made->limits);
   if (!Collector::configure(std::move(options.collector))) return false;
   chosen_clock.store(made->clock.get(), std::memory_order_release);

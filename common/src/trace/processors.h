@@ -13,8 +13,9 @@ void guard_processor(const Call& call) noexcept {
     call();
   } catch (...) {
     count(Counter::hook_failures);
-    report(Severity::warning, "processor.exception",
-           "A SpanProcessor threw an exception, which was swallowed; the span goes on. Repair the processor.");
+    report(
+        Severity::warning, "processor.exception",
+        "A SpanProcessor threw an exception, which was swallowed; the span goes on. Repair the processor.");
   }
 }
 

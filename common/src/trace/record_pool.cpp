@@ -26,7 +26,7 @@ struct Pool {
   std::atomic<std::size_t> leases{0};
   std::atomic<Lease*> lease[max_private_leases + 1]{};
   Lease* free_leases = nullptr;
-  std::atomic<std::size_t> ring_capacity{2048};
+  std::atomic<Ring::Shape> rings{Ring::Shape{2048, 512}};
   std::atomic<std::uint64_t> budget{64ULL * 1024 * 1024};
   std::atomic<std::uint64_t> used{0};
   std::atomic<const SpanLimits*> limits{nullptr};
@@ -65,7 +65,7 @@ Lease* make_lease(bool shared) noexcept {
   auto* lease = new (std::nothrow) Lease;
   if (lease == nullptr) return nullptr;
   lease->shared = shared;
-  lease->ring.set_capacity(pool.ring_capacity.load(std::memory_order_relaxed));
+  lease->ring.set_shape(pool.rings.load(std::memory_order_relaxed));
   return lease;
 }
 
@@ -323,13 +323,12 @@ bool push_finished(SpanRecord* record, bool& wake) noexcept {
   return lease.ring.push(record, wake);
 }
 
-void configure_pool(std::size_t ring_capacity, std::uint64_t memory_bytes,
-                    const SpanLimits* limits) noexcept {
-  pool.ring_capacity.store(ring_capacity, std::memory_order_relaxed);
+void configure_pool(Ring::Shape rings, std::uint64_t memory_bytes, const SpanLimits* limits) noexcept {
+  pool.rings.store(rings, std::memory_order_relaxed);
   pool.budget.store(memory_bytes, std::memory_order_relaxed);
   pool.limits.store(limits, std::memory_order_release);
   for (std::size_t i = 0; i < lease_count(); ++i)
-    lease_at(i).ring.set_capacity(ring_capacity);
+    lease_at(i).ring.set_shape(rings);
   // A smaller budget than before may be used up by threads that are gone.
   if (!under_pressure()) return;
   Lease* unused = nullptr;

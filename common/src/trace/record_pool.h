@@ -62,9 +62,9 @@ void give_back_slabs(Slab* first) noexcept;
 // Queue of the calling thread; false when full. `wake` says that the collector should look.
 bool push_finished(SpanRecord* record, bool& wake) noexcept;
 
-// Ring capacity (a power of two), byte budget, limits of new spans; the limits must stay valid for ever. Any
-// thread, also while others record.
-void configure_pool(std::size_t ring_capacity, std::uint64_t memory_bytes, const SpanLimits* limits) noexcept;
+// Shape of the rings, byte budget, limits of new spans; the limits must stay valid for ever. Any thread, also
+// while others record.
+void configure_pool(Ring::Shape rings, std::uint64_t memory_bytes, const SpanLimits* limits) noexcept;
 const SpanLimits& pool_limits() noexcept;
 std::uint64_t pool_bytes() noexcept;
 

@@ -2,7 +2,7 @@
 //
 // Single producer (the thread that leases it), single consumer (the collector). Each side keeps a copy of the
 // other's position, so that it touches the other's cache line only when the copy is used up. Never blocks;
-// allocates when it is made and once after its capacity was changed.
+// allocates when it is made and once after its shape was changed.
 #pragma once
 
 #include <atomic>
@@ -18,11 +18,16 @@ struct SpanRecord;
 
 class Ring {
  public:
-  // Any thread. The producer takes the capacity (a power of two) over at its first push that finds the ring
-  // empty.
-  void set_capacity(std::size_t power_of_two) noexcept {
-    wanted_.store(power_of_two, std::memory_order_relaxed);
-  }
+  // How many records it holds, a power of two, and how many it may hold already when another one should wake
+  // the collector, at most half of that.
+  struct Shape {
+    std::uint32_t capacity = 0;
+    std::uint32_t wake_at = 0;
+    bool operator==(const Shape&) const = default;
+  };
+
+  // Any thread. The producer takes the shape over at its first push that finds the ring empty.
+  void set_shape(Shape shape) noexcept { wanted_.store(shape, std::memory_order_relaxed); }
   // Forgets what is in it. Not thread-safe.
   void clear() noexcept {
     head_.store(0, std::memory_order_relaxed);
@@ -30,20 +35,20 @@ class Ring {
     tail_seen_ = head_seen_ = 0;
   }
 
-  // Producer. False when full. `crossed_half` says that the collector should be woken.
-  bool push(SpanRecord* record, bool& crossed_half) noexcept {
+  // Producer. False when full. `wake` says that the collector should be woken.
+  bool push(SpanRecord* record, bool& wake) noexcept {
     const std::size_t head = head_.load(std::memory_order_relaxed);
-    if (wanted_.load(std::memory_order_relaxed) != capacity_) [[unlikely]]
-      change_capacity(head);
-    if (head - tail_seen_ >= capacity_ / 2) {
+    if (wanted_.load(std::memory_order_relaxed) != shape_) [[unlikely]]
+      change_shape(head);
+    if (head - tail_seen_ >= shape_.wake_at) {
       tail_seen_ = tail_.load(std::memory_order_acquire);
-      if (head - tail_seen_ >= capacity_) {
-        crossed_half = true;
+      if (head - tail_seen_ >= shape_.capacity) {
+        wake = true;
         return false;
       }
-      crossed_half = head - tail_seen_ >= capacity_ / 2;
+      wake = head - tail_seen_ >= shape_.wake_at;
     }
-    slots_[head & (capacity_ - 1)] = record;
+    slots_[head & (shape_.capacity - 1)] = record;
     head_.store(head + 1, std::memory_order_release);
     return true;
   }
@@ -55,7 +60,7 @@ class Ring {
       head_seen_ = head_.load(std::memory_order_acquire);
       if (tail == head_seen_) return nullptr;
     }
-    SpanRecord* record = slots_[tail & (capacity_ - 1)];
+    SpanRecord* record = slots_[tail & (shape_.capacity - 1)];
     tail_.store(tail + 1, std::memory_order_release);
     return record;
   }
@@ -66,12 +71,12 @@ class Ring {
 
  private:
   // While the ring is empty the consumer does not look at the slots.
-  [[gnu::noinline]] void change_capacity(std::size_t head) noexcept {
+  [[gnu::noinline]] void change_shape(std::size_t head) noexcept {
     if (head != tail_.load(std::memory_order_acquire)) return;
-    const std::size_t wanted = wanted_.load(std::memory_order_relaxed);
-    if (auto* slots = new (std::nothrow) SpanRecord*[wanted]; slots != nullptr) {
+    const Shape wanted = wanted_.load(std::memory_order_relaxed);
+    if (auto* slots = new (std::nothrow) SpanRecord*[wanted.capacity]; slots != nullptr) {
       slots_.reset(slots);
-      capacity_ = wanted;
+      shape_ = wanted;
     }
   }
 
@@ -79,10 +84,10 @@ class Ring {
   std::size_t tail_seen_ = 0;
   alignas(64) std::atomic<std::size_t> tail_{0};
   std::size_t head_seen_ = 0;
-  // Read by both sides, written by neither unless the capacity changes.
+  // Read by both sides, written by neither unless the shape changes.
   alignas(64) std::unique_ptr<SpanRecord*[]> slots_;
-  std::size_t capacity_ = 0;
-  std::atomic<std::size_t> wanted_{0};
+  Shape shape_;
+  std::atomic<Shape> wanted_{Shape{}};
 };
 
 }  // namespace v1

@@ -131,11 +131,21 @@ TEST(Batches, go_out_by_themselves_after_the_schedule_delay) {
 
 TEST(Batches, go_out_before_the_schedule_delay_when_the_queue_is_half_full) {
   const auto exporter = std::make_shared<CountingExporter>();
-  Traced traced(exporter, {.queue_size = 64, .export_batch_size = 8, .schedule_delay = seconds(600)});
+  Traced traced(exporter, {.queue_size = 64, .export_batch_size = 64, .schedule_delay = seconds(600)});
   EXPECT_TRUE(eventually([&] {
     make_spans(40);
     return exporter->spans.load() >= 700;
   }));
+}
+
+TEST(Batches, go_out_before_the_schedule_delay_when_they_are_full) {
+  const auto exporter = std::make_shared<CountingExporter>();
+  Traced traced(exporter, {.queue_size = 2048, .export_batch_size = 10, .schedule_delay = seconds(3600)});
+  make_spans(9);
+  std::this_thread::sleep_for(milliseconds(20));
+  EXPECT_EQ(exporter->spans.load(), 0U);
+  make_spans(1);
+  EXPECT_TRUE(eventually([&] { return exporter->spans.load() == 10; }));
 }
 
 TEST(Batches, of_an_idle_process_do_not_exist) {
