@@ -2,6 +2,9 @@
 
 #include <cstdlib>
 #include <mutex>
+#include <set>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "setup_from.h"
@@ -20,6 +23,35 @@ namespace {
 constinit std::mutex once;
 // Never destroyed; null until the first call.
 constinit const Properties* first_properties = nullptr;
+
+// Variables with the properties laid over them, which notes what it was asked for.
+class Variables {
+ public:
+  const char* look_up(const char* variable) {
+    const char* value = first_properties->variable(variable);
+    if (value == nullptr) return std::getenv(variable);
+    used_.emplace(value);
+    return value;
+  }
+  // After set-up: what nobody asked for is misspelt, or belongs to something that is not in use.
+  void warn_about_unused() const {
+    std::string names;
+    first_properties->for_each_variable([&](std::string_view name, std::string_view value) {
+      if (used_.contains(value.data())) return;
+      names.append(names.empty() ? "" : ", ").append(quoted("midtrace." + std::string(name)));
+    });
+    if (names.empty()) return;
+    Environment::warn_through_report(
+        "kafka.plugin.unused_property",
+        "Nothing reads " + names +
+            ": misspelt, or a setting of something that this configuration does not use. Properties are "
+            "named "
+            "like OpenTelemetry's variables: midtrace.service.name is OTEL_SERVICE_NAME");
+  }
+
+ private:
+  std::set<const char*> used_;  // values, which live as long as the properties
+};
 
 }  // namespace
 
@@ -42,12 +74,11 @@ void turn_tracing_on(const Properties& properties) noexcept {
     }
     first_properties = new Properties(properties);
     if (attach_to_anchor() != nullptr) return;  // the application traces by itself
-    const Environment environment([](const char* variable) -> const char* {
-      const char* value = first_properties->variable(variable);
-      return value != nullptr ? value : std::getenv(variable);
-    });
+    Variables variables;
+    const Environment environment([&](const char* variable) { return variables.look_up(variable); });
     // Its destructor would end tracing; what ends it is the end of the process.
     static_cast<void>(new Telemetry(setup_from({}, environment)));
+    variables.warn_about_unused();
   } catch (...) {
     report(Severity::error, "kafka.plugin.setup",
            "There was no memory to turn tracing on for a Kafka client; it works untraced.");

@@ -233,6 +233,15 @@ TEST_F(KafkaPlugin, SaysWhatIsWrongWithAPropertyAndGoesOn) {
   EXPECT_THAT(spans(), SizeIs(3));
 }
 
+TEST_F(KafkaPlugin, SaysWhichPropertyNobodyReads) {
+  const Outcome outcome = produce(with_plugin({"midtrace.traces.smapler=MARKER"}));
+  EXPECT_EQ(outcome.code, 0) << outcome.text();
+  EXPECT_THAT(outcome.lines, SizeIs(1)) << outcome.text();
+  EXPECT_THAT(outcome.text(), HasSubstr("Nothing reads \"midtrace.traces.smapler\": misspelt,"));
+  EXPECT_THAT(outcome.text(), Not(HasSubstr("MARKER")));
+  EXPECT_THAT(spans(), SizeIs(3));
+}
+
 TEST_F(KafkaPlugin, ThatCannotWriteItsSpansDoesNotStopTheProgram) {
   const Outcome outcome =
       produce({"plugin.library.paths=" MIDTRACE_TEST_PLUGIN, bootstrap(),
