@@ -59,7 +59,9 @@ midtrace_step() {
   set +m
   (
     # The sleep is a child of its own, so that ending this loop leaves nothing behind.
-    trap 'kill "$nap" 2>/dev/null; exit 0' TERM
+    # It may not have begun, or have ended just now.
+    nap=
+    trap 'kill "$nap" 2>/dev/null || true; exit 0' TERM
     while :; do
       sleep 20 &
       nap=$!
@@ -71,8 +73,8 @@ midtrace_step() {
   trap 'kill -- "-$pid" "$beat" 2>/dev/null; wait "$pid" 2>/dev/null; trap - INT TERM; exit 130' INT TERM
   wait "$pid" || status=$?
   trap - INT TERM
-  kill "$beat" 2>/dev/null
-  wait "$beat" 2>/dev/null
+  kill "$beat" 2>/dev/null || true
+  wait "$beat" 2>/dev/null || true
   if [ "$status" -ne 0 ]; then
     # Compiler errors come before the noise of what was still running.
     grep -m 20 -E 'error:|FAILED:' "$log" >&2 || true
