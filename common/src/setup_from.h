@@ -8,8 +8,8 @@
 namespace midtrace {
 inline namespace v1 {
 
-// `environment` is what SetupOptions leaves open; SetupOptions::read_environment must be true. Otherwise as
-// setup().
+// As setup(), which passes the process's own: `environment` decides what the options leave open, unless
+// SetupOptions::read_environment forbids it.
 Telemetry setup_from(SetupOptions options, const Environment& environment) noexcept;
 
 }  // namespace v1

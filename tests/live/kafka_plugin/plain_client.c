@@ -1,13 +1,17 @@
 // A Kafka client in plain C that knows nothing of midtrace.
 //
-//   plain_client produce|consume <count> <name=value>...
+//   plain_client produce|consume|leave|fork <count> <name=value>...
 //
 // The pairs are properties of the configuration, set in their order. It writes or reads `count` messages of
-// the topic "orders", partition 0, and prints for each that it read its value and its headers.
+// the topic "orders", partition 0, and prints for each that it read its value and its headers. `leave` writes
+// them and exits without destroying its client; `fork` writes them while a forked child with a client of its
+// own writes as many.
 #include <librdkafka/rdkafka.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static int delivered = 0;
 
@@ -23,9 +27,10 @@ static rd_kafka_t* make_client(rd_kafka_type_t type, int count, char** pairs) {
   rd_kafka_t* client;
   int i;
   for (i = 0; i < count; i++) {
-    char* equals = strchr(pairs[i], '=');
-    *equals = '\0';
-    if (rd_kafka_conf_set(conf, pairs[i], equals + 1, error, sizeof error) != RD_KAFKA_CONF_OK) {
+    const char* equals = strchr(pairs[i], '=');
+    char name[128];
+    snprintf(name, sizeof name, "%.*s", (int)(equals - pairs[i]), pairs[i]);
+    if (rd_kafka_conf_set(conf, name, equals + 1, error, sizeof error) != RD_KAFKA_CONF_OK) {
       fprintf(stderr, "%s\n", error);
       exit(3);
     }
@@ -88,13 +93,41 @@ static int consume(rd_kafka_t* client, int count) {
   return count == 0 ? 0 : 7;
 }
 
+// A server that makes its first client and then forks its workers.
+static int produce_and_fork(rd_kafka_t* client, int count, int pair_count, char** pairs) {
+  int status = produce(client, count);
+  const pid_t child = fork();
+  if (child == 0) {
+    rd_kafka_t* own = make_client(RD_KAFKA_PRODUCER, pair_count, pairs);
+    delivered = 0;
+    status = produce(own, count);
+    rd_kafka_destroy(own);
+    exit(status);
+  }
+  {
+    int child_status = -1;
+    if (waitpid(child, &child_status, 0) != child || child_status != 0) return 9;
+  }
+  return status;
+}
+
 int main(int argc, char** argv) {
-  const int producing = argc > 2 && strcmp(argv[1], "produce") == 0;
+  const char* what = argc > 1 ? argv[1] : "";
   rd_kafka_t* client;
+  int count;
   int status;
   if (argc < 3) return 2;
-  client = make_client(producing ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER, argc - 3, argv + 3);
-  status = producing ? produce(client, atoi(argv[2])) : consume(client, atoi(argv[2]));
+  count = atoi(argv[2]);
+  client =
+      make_client(strcmp(what, "consume") == 0 ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER, argc - 3, argv + 3);
+  if (strcmp(what, "consume") == 0) {
+    status = consume(client, count);
+  } else if (strcmp(what, "fork") == 0) {
+    status = produce_and_fork(client, count, argc - 3, argv + 3);
+  } else {
+    status = produce(client, count);
+  }
+  if (strcmp(what, "leave") == 0) exit(status);
   rd_kafka_destroy(client);
   return status;
 }
