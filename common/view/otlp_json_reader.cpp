@@ -317,6 +317,22 @@ std::string reason_of(const json::parse_error& error) {
   return std::string(start == std::string_view::npos ? text : text.substr(start + 2));
 }
 
+// The same for a number beyond every double. The parser does not tell where it stands.
+std::string reason_of(const json::out_of_range& error) {
+  const std::string_view text = error.what();
+  const std::size_t start = text.find("] ");
+  return std::string(start == std::string_view::npos ? text : text.substr(start + 2));
+}
+
+// The problem of a document that could not be parsed, whose mistake is at `at`; moves behind it.
+Problem broken(Documents& documents, const Document& document, const Position& at, std::string reason) {
+  const std::size_t last = documents.skip_broken(document);
+  if (last > at.line) {
+    reason += " (left out up to line " + std::to_string(last) + ")";
+  }
+  return {at.line, std::move(reason)};
+}
+
 }  // namespace
 
 void read_otlp_json(std::string_view text, Reading& reading) {
@@ -333,12 +349,11 @@ void read_otlp_json(std::string_view text, Reading& reading) {
       }
     } catch (const json::parse_error& error) {
       const Position at = documents.position(document.offset + (error.byte > 0 ? error.byte - 1 : 0));
-      std::string reason = "column " + std::to_string(at.column) + ": " + reason_of(error);
-      const std::size_t last = documents.skip_broken(document);
-      if (last > at.line) {
-        reason += " (left out up to line " + std::to_string(last) + ")";
-      }
-      reading.problems.push_back({at.line, std::move(reason)});
+      reading.problems.push_back(
+          broken(documents, document, at, "column " + std::to_string(at.column) + ": " + reason_of(error)));
+    } catch (const json::out_of_range& error) {
+      reading.problems.push_back(
+          broken(documents, document, documents.position(document.offset), reason_of(error)));
     }
   }
 }

@@ -4,17 +4,25 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-Usage: tests/fuzz/run.sh SECONDS [BUILD_DIR]
+Usage: tests/fuzz/run.sh [--seed NUMBER] SECONDS [BUILD_DIR]
 
 Runs each midtrace_fuzz_* program below BUILD_DIR (default: build/fuzz) for SECONDS seconds, beginning with the corpus in
 tests/fuzz/corpus. New inputs go to BUILD_DIR/fuzz-corpus, findings to BUILD_DIR/fuzz-findings. The corpus in the
 repository is not changed. Fails when a program found something, or when there is none.
+
+  --seed NUMBER  the same inputs in the same order in every run that starts from the same corpus (default: others
+                 each time)
 TEXT
 }
 
 case "${1:-}" in
   -h | --help) usage; exit 0 ;;
 esac
+seed=0
+if [[ "${1:-}" == --seed && "${2:-}" =~ ^[1-9][0-9]*$ ]]; then
+  seed=$2
+  shift 2
+fi
 if [[ $# -lt 1 || $# -gt 2 || ! "$1" =~ ^[1-9][0-9]*$ ]]; then
   usage >&2
   exit 2
@@ -45,7 +53,7 @@ for program in "${programs[@]}"; do
   log="$findings/log.txt"
   corpus=("$found")
   if [[ -d $here/corpus/$name ]]; then corpus+=("$here/corpus/$name"); fi
-  if "$program" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=20000 -len_control=20 \
+  if "$program" -seed="$seed" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=20000 -len_control=20 \
     -print_final_stats=1 -artifact_prefix="$findings/" "${corpus[@]}" >"$log" 2>&1; then
     grep -E 'stat::number_of_executed_units|stat::average_exec_per_sec' "$log" | sed 's/^/  /'
   else

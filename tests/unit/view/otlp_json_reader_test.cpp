@@ -160,6 +160,16 @@ TEST(Reader, DescribesAMalformedLineAndReadsTheRest) {
       << reading.problems[0].reason;
 }
 
+TEST(Reader, DescribesANumberBeyondEveryDoubleAndReadsTheRest) {
+  for (const char* number : {"1e309", "-1e30000000"}) {
+    const Reading reading = read(document() + "\n{\"resourceSpans\":" + number + "}\n" + document() + "\n");
+    EXPECT_EQ(reading.spans.size(), 2U);
+    ASSERT_EQ(reading.problems.size(), 1U);
+    EXPECT_EQ(reading.problems[0].line, 2U);
+    EXPECT_EQ(reading.problems[0].reason, "number overflow parsing '" + std::string(number) + "'");
+  }
+}
+
 TEST(Reader, LosesOnlyTheLineAWriterWasCutOffIn) {
   const std::string line = document();
   for (std::size_t cut = 1; cut < line.size(); ++cut) {
