@@ -5,9 +5,9 @@
 #include <utility>
 
 #include "headers.h"
+#include "receive_spans.h"
 #include "received.h"
 #include "send.h"
-#include "spans.h"
 #include "thread_state.h"
 
 #include <midtrace/trace/backend.h>

@@ -5,8 +5,8 @@
 
 #include "client.h"
 #include "headers.h"
+#include "receive_spans.h"
 #include "received.h"
-#include "spans.h"
 #include "thread_state.h"
 
 namespace midtrace {

@@ -6,6 +6,7 @@
 
 #include "client.h"
 #include "send.h"
+#include "send_spans.h"
 #include "spans.h"
 
 #include <midtrace/trace/tracer.h>

@@ -8,6 +8,7 @@
 
 #include "headers.h"
 #include "received.h"
+#include "send_spans.h"
 #include "spans.h"
 
 #include <midtrace/context/context.h>

@@ -42,7 +42,7 @@ class Topic {
   friend class Client;
 
   std::string name_;
-  mutable std::array<std::atomic<const PreparedSpan*>, 3> prepared_{};
+  mutable std::array<std::atomic<const PreparedSpan*>, operation_count> prepared_{};
   Topic* next_ = nullptr;
 };
 

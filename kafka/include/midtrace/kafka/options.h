@@ -13,6 +13,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -63,7 +64,19 @@ enum class PollSpans : std::uint8_t {
 
 using midtrace::IncomingContext;
 
-enum class Operation : std::uint8_t { send, poll, process };
+enum class Operation : std::uint8_t {
+  send,
+  poll,
+  process,
+  create,
+  commit,
+  init_transactions,
+  begin_transaction,
+  send_offsets_to_transaction,
+  commit_transaction,
+  abort_transaction,
+};
+inline constexpr std::size_t operation_count = 10;
 
 // What a hook is told beside the span. The views are valid during the call.
 struct Call {
