@@ -68,6 +68,7 @@ std::shared_ptr<Client> find_producer(const rd_kafka_t* handle) noexcept {
   }
   // Only the copy of midtrace that traces the client knows which of its messages have a span already.
   if (client != nullptr && client->traced_elsewhere()) return nullptr;
+  if (client != nullptr) client->learn_name(handle);
   return client;
 }
 
@@ -245,6 +246,10 @@ int Producer::poll(int timeout_ms) const noexcept {
 rd_kafka_resp_err_t Producer::flush(int timeout_ms) const noexcept {
   if (client_ != nullptr) client_->learn_cluster_id(handle_);
   return rd_kafka_flush(handle_, timeout_ms);
+}
+
+rd_kafka_resp_err_t Producer::purge(int purge_flags) const noexcept {
+  return rd_kafka_purge(handle_, purge_flags);
 }
 
 }  // namespace kafka

@@ -290,7 +290,7 @@ send orders PRODUCER
 )");
 }
 
-TEST_F(KafkaFailures, PurgedMessagesEndTheirSpans) {
+TEST_F(KafkaFailures, PurgedMessagesEndTheirSpans_Interceptors) {
   const Client producer = make_producer({}, {{"linger.ms", "60000"}});
   for (int i = 0; i < 3; ++i)
     ASSERT_EQ(produce(producer.get()), RD_KAFKA_RESP_ERR_NO_ERROR);
@@ -300,6 +300,59 @@ TEST_F(KafkaFailures, PurgedMessagesEndTheirSpans) {
   ASSERT_EQ(spans.size(), 3U);
   for (const testing::OwnedSpan& span : spans)
     EXPECT_EQ(span.attribute("error.type"), "_PURGE_QUEUE");
+}
+
+TEST_F(KafkaFailures, PurgedMessagesEndTheirSpans_Wrapper) {
+  const Client client = make_producer({}, {{"linger.ms", "60000"}});
+  const kafka::Producer producer(client.get());
+  ASSERT_EQ(produce_by_wrapper(client.get()), RD_KAFKA_RESP_ERR_NO_ERROR);
+  ASSERT_EQ(producer.purge(RD_KAFKA_PURGE_F_QUEUE), RD_KAFKA_RESP_ERR_NO_ERROR);
+  EXPECT_EQ(producer.flush(10000), RD_KAFKA_RESP_ERR_NO_ERROR);
+  EXPECT_EQ(brief(), R"(
+send orders PRODUCER
+  status ERROR
+  error.type = _PURGE_QUEUE
+)");
+  EXPECT_EQ(producer.purge(1 << 20), RD_KAFKA_RESP_ERR__INVALID_ARG) << "the answer is librdkafka's";
+}
+
+// The message is with the broker, which answers late: a flush that gives up leaves the span open, and a purge
+// ends it.
+TEST_F(KafkaFailures, AMessageThatIsPurgedInFlightEndsItsSpan) {
+  const Client client = make_producer();
+  const kafka::Producer producer(client.get());
+  learn_topic(client.get(), "orders");
+  ASSERT_TRUE(cluster_->set_round_trip(1, 5s));
+  ASSERT_EQ(produce_by_wrapper(client.get()), RD_KAFKA_RESP_ERR_NO_ERROR);
+  // Messages leave the queue without a sign, so that is tried until it has happened.
+  const auto deadline = std::chrono::steady_clock::now() + 10s;
+  while (recorder_->spans().empty() && std::chrono::steady_clock::now() < deadline) {
+    EXPECT_EQ(producer.flush(50), RD_KAFKA_RESP_ERR__TIMED_OUT);
+    EXPECT_EQ(producer.purge(RD_KAFKA_PURGE_F_INFLIGHT), RD_KAFKA_RESP_ERR_NO_ERROR);
+    producer.poll(50);
+  }
+  EXPECT_EQ(brief(), R"(
+send orders PRODUCER
+  status ERROR
+  error.type = _PURGE_INFLIGHT
+  messaging.destination.partition.id = 0
+)");
+}
+
+TEST_F(KafkaFailures, AFlushThatTimesOutChangesNothingAndTheSpansEndLater) {
+  const Client client = make_producer();
+  const kafka::Producer producer(client.get());
+  learn_topic(client.get(), "orders");
+  ASSERT_TRUE(cluster_->set_round_trip(1, 1s));
+  ASSERT_EQ(produce_by_wrapper(client.get()), RD_KAFKA_RESP_ERR_NO_ERROR);
+  EXPECT_EQ(producer.flush(10), RD_KAFKA_RESP_ERR__TIMED_OUT);
+  EXPECT_EQ(tree(), "\n");
+  EXPECT_EQ(producer.flush(20000), RD_KAFKA_RESP_ERR_NO_ERROR);
+  EXPECT_EQ(brief(), R"(
+send orders PRODUCER
+  messaging.destination.partition.id = 0
+  messaging.kafka.offset = 0
+)");
 }
 
 TEST_F(KafkaFailures, ProducerCloseWithMessagesInFlight_Interceptors) {

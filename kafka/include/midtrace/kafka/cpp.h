@@ -102,6 +102,50 @@ inline RdKafka::ErrorCode produce(RdKafka::Producer& producer, RdKafka::Topic* t
       [&] { return producer.produce(topic, partition, payload, key, msg_opaque); });
 }
 
+namespace detail {
+
+template <class Call>
+RdKafka::Error* transaction_traced(RdKafka::Producer& producer, Operation operation, Call&& call) {
+  const std::shared_ptr<Client> client = find_producer(producer.c_ptr());
+  TransactionCall span(producer.c_ptr(), client, operation);
+  RdKafka::Error* const error = call();
+  if (error != nullptr) span.failed(static_cast<rd_kafka_resp_err_t>(error->code()));
+  return error;
+}
+
+}  // namespace detail
+
+// The transaction API of RdKafka::Producer; see Producer for the spans. The caller owns the error, as in
+// librdkafka. The C++ API does not tell the consumer group of the offsets.
+inline RdKafka::Error* init_transactions(RdKafka::Producer& producer, int timeout_ms) {
+  return detail::transaction_traced(producer, Operation::init_transactions,
+                                    [&] { return producer.init_transactions(timeout_ms); });
+}
+
+inline RdKafka::Error* begin_transaction(RdKafka::Producer& producer) {
+  return detail::transaction_traced(producer, Operation::begin_transaction,
+                                    [&] { return producer.begin_transaction(); });
+}
+
+inline RdKafka::Error* send_offsets_to_transaction(RdKafka::Producer& producer,
+                                                   const std::vector<RdKafka::TopicPartition*>& offsets,
+                                                   const RdKafka::ConsumerGroupMetadata* group_metadata,
+                                                   int timeout_ms) {
+  return detail::transaction_traced(producer, Operation::send_offsets_to_transaction, [&] {
+    return producer.send_offsets_to_transaction(offsets, group_metadata, timeout_ms);
+  });
+}
+
+inline RdKafka::Error* commit_transaction(RdKafka::Producer& producer, int timeout_ms) {
+  return detail::transaction_traced(producer, Operation::commit_transaction,
+                                    [&] { return producer.commit_transaction(timeout_ms); });
+}
+
+inline RdKafka::Error* abort_transaction(RdKafka::Producer& producer, int timeout_ms) {
+  return detail::transaction_traced(producer, Operation::abort_transaction,
+                                    [&] { return producer.abort_transaction(timeout_ms); });
+}
+
 // RdKafka::KafkaConsumer::consume(): never empty; a timeout is a message with ERR__TIMED_OUT, as in
 // librdkafka.
 inline BasicMessage<RdKafka::Message> consume(RdKafka::KafkaConsumer& consumer,

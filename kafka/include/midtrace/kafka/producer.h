@@ -3,8 +3,9 @@
 // It borrows a client that was made from an instrumented configuration. The members are librdkafka's
 // functions without the prefix, with their parameters, return values, errno and rd_kafka_last_error(). What
 // they add: a failed `send` span for a message that librdkafka refused before its interceptors saw it (queue
-// full, message too large), and the end of spans that produce_batch() leaves without a delivery report. A
-// client that is not instrumented is passed through, which is reported once.
+// full, message too large), the end of spans that produce_batch() leaves without a delivery report, and a
+// CLIENT span for each call of the transaction API, named after it, as long as the call and a child of the
+// current span. A client that is not instrumented is passed through, which is reported once.
 //
 // Any number of threads may use one Producer, as they may use the client. It must not outlive the client.
 #pragma once
@@ -17,6 +18,7 @@
 #include <string_view>
 
 #include <midtrace/kafka/options.h>
+#include <midtrace/trace/span.h>
 
 namespace midtrace {
 inline namespace v1 {
@@ -59,6 +61,29 @@ class SendCall {
   std::uint64_t tick_ = 0;
 };
 
+// Brackets one call of the transaction API with its span, which ends with this object.
+class TransactionCall {
+ public:
+  // `client` may be null; `group` is known to send_offsets_to_transaction() only.
+  TransactionCall(rd_kafka_t* handle, const std::shared_ptr<Client>& client, Operation operation,
+                  const rd_kafka_consumer_group_metadata_t* group = nullptr) noexcept;
+  ~TransactionCall();
+  TransactionCall(const TransactionCall&) = delete;
+  TransactionCall& operator=(const TransactionCall&) = delete;
+
+  // What librdkafka answered; the caller keeps it. Null: nothing went wrong.
+  rd_kafka_error_t* answered(rd_kafka_error_t* error) noexcept {
+    if (error != nullptr) failed(rd_kafka_error_code(error));
+    return error;
+  }
+  void failed(rd_kafka_resp_err_t error) noexcept;
+
+ private:
+  Client* client_;
+  Operation operation_;
+  Span span_;
+};
+
 }  // namespace detail
 
 class Producer {
@@ -85,6 +110,18 @@ class Producer {
 
   int poll(int timeout_ms) const noexcept;
   rd_kafka_resp_err_t flush(int timeout_ms) const noexcept;
+  // The `send` spans of purged messages end with their delivery reports, as `_PURGE_QUEUE` and
+  // `_PURGE_INFLIGHT`.
+  rd_kafka_resp_err_t purge(int purge_flags) const noexcept;
+
+  rd_kafka_error_t* init_transactions(int timeout_ms) const noexcept;
+  rd_kafka_error_t* begin_transaction() const noexcept;
+  rd_kafka_error_t* send_offsets_to_transaction(const rd_kafka_topic_partition_list_t* offsets,
+                                                const rd_kafka_consumer_group_metadata_t* group_metadata,
+                                                int timeout_ms) const noexcept;
+  rd_kafka_error_t* commit_transaction(int timeout_ms) const noexcept;
+  // Messages that were not sent yet are purged; their `send` spans end with that.
+  rd_kafka_error_t* abort_transaction(int timeout_ms) const noexcept;
 
  private:
   rd_kafka_t* handle_;
