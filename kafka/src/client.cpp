@@ -133,7 +133,11 @@ Client::Client(std::shared_ptr<const ReadyOptions> options, const rd_kafka_conf_
       message_max_bytes_(as_number(configured(conf, "message.max.bytes"), default_message_max_bytes)),
       client_id_(configured(conf, "client.id")),
       group_(configured(conf, "group.id")),
-      server_(options_->server) {
+      server_(options_->server),
+      topic_rules_(options_->user.untraced_topics, options_->user.unpropagated_topics,
+                   !brokers_take_headers(configured(conf, "api.version.request"),
+                                         configured(conf, "broker.version.fallback"))),
+      topics_(topic_rules_) {
   if (client_id_ == "rdkafka") client_id_.clear();  // the default, which says nothing
   named_.store(!client_id_.empty() || conf == nullptr, std::memory_order_relaxed);
   if (server_.host.empty() && options_->user.server_address.empty()) {

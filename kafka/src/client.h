@@ -52,6 +52,8 @@ class Client {
   std::string_view client_id() const noexcept { return client_id_; }
   std::string_view group() const noexcept { return group_; }
   const ServerAddress& server() const noexcept { return server_; }
+  // Whether any of its topics may have TopicSwitches.
+  bool has_topic_rules() const noexcept { return topic_rules_.any(); }
   std::size_t message_max_bytes() const noexcept { return message_max_bytes_; }
   std::string_view cluster_id() const noexcept {
     const std::string* known = cluster_id_.load(std::memory_order_acquire);
@@ -107,6 +109,7 @@ class Client {
   std::string client_id_;
   std::string group_;
   ServerAddress server_;
+  TopicRules topic_rules_;
   mutable Topics topics_;
   OpenSends open_sends_;
 };

@@ -103,6 +103,9 @@ inline bool is_message(const Delivery& delivery) noexcept {
   return delivery.message != nullptr && delivery.message->err == RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
+// One that spans are about.
+inline bool is_traced(const Delivery& delivery) noexcept { return delivery.traced && is_message(delivery); }
+
 inline std::string_view topic_name(const rd_kafka_message_t& message) noexcept {
   return message.rkt != nullptr ? std::string_view(rd_kafka_topic_name(message.rkt)) : std::string_view();
 }

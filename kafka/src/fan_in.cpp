@@ -25,6 +25,10 @@ InCommon find_common(std::span<const Delivery> deliveries) noexcept {
   InCommon common;
   for (const Delivery& delivery : deliveries) {
     if (!is_message(delivery)) continue;
+    if (!delivery.traced) {
+      ++common.untraced;
+      continue;
+    }
     const rd_kafka_message_t& message = *delivery.message;
     ++common.messages;
     if (delivery.creation.span.valid()) ++common.contexts;
@@ -68,7 +72,7 @@ std::span<const Link> make_links(const Client& client, std::span<const Delivery>
     buffers.partitions.reserve(common.contexts);
   }
   for (const Delivery& delivery : deliveries) {
-    if (!is_message(delivery) || !delivery.creation.span.valid()) continue;
+    if (!is_traced(delivery) || !delivery.creation.span.valid()) continue;
     const std::size_t begin = buffers.attributes.size();
     if (common.messages > 1) {
       const rd_kafka_message_t& message = *delivery.message;

@@ -22,7 +22,8 @@ namespace kafka {
 namespace detail {
 
 struct InCommon {
-  std::size_t messages = 0;
+  std::size_t messages = 0;  // that are traced; all that follows is about these
+  std::size_t untraced = 0;  // of topics without spans
   std::size_t contexts = 0;
   const rd_kafka_message_t* first = nullptr;
   bool topic = true;

@@ -23,6 +23,8 @@ void record_refused(const Client& client, rd_kafka_resp_err_t error, const Refus
                     std::uint64_t start_tick) noexcept {
   const Context ambient = Context::current();
   if (!tracing(client, ambient)) return;
+  const Topic& topic = client.topic(refused.topic, thread_state());
+  if (topic.switches().untraced) return;
   rd_kafka_message_t message{};
   message.partition = refused.partition;
   message.payload = const_cast<void*>(refused.payload);
@@ -31,7 +33,7 @@ void record_refused(const Client& client, rd_kafka_resp_err_t error, const Refus
   message.key_len = refused.key_length;
   message.offset = RD_KAFKA_OFFSET_INVALID;
   message.err = error;
-  const SendStart start{.topic = &client.topic(refused.topic, thread_state()),
+  const SendStart start{.topic = &topic,
                         .message = &message,
                         .parent = &ambient,
                         .kind = SpanKind::client,

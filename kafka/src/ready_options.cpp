@@ -73,6 +73,16 @@ bool wants_old_names(std::string_view opt_in) noexcept {
   return false;
 }
 
+bool brokers_take_headers(std::string_view api_version_request, std::string_view version_fallback) noexcept {
+  constexpr std::string_view before_1_0 = "0.";
+  if (api_version_request != "false" || !version_fallback.starts_with(before_1_0)) return true;
+  version_fallback.remove_prefix(before_1_0.size());
+  unsigned minor = 0;
+  const auto [end, error] =
+      std::from_chars(version_fallback.data(), version_fallback.data() + version_fallback.size(), minor);
+  return error != std::errc() || minor >= 11;
+}
+
 ReadyOptions::ReadyOptions(Options options)
     : mode(options.mode.has_value() ? *options.mode : module_mode("KAFKA")),
       poll_spans(options.poll_spans != PollSpans::off),

@@ -29,6 +29,10 @@ ServerAddress parse_server(std::string_view text);
 // Whether OTEL_SEMCONV_STABILITY_OPT_IN asks for the old messaging attribute names beside the new ones.
 bool wants_old_names(std::string_view opt_in) noexcept;
 
+// Whether brokers take headers as far as a client's configuration tells: not when it does without their
+// answer (`api.version.request` = false) and the version that it assumes is older than 0.11.
+bool brokers_take_headers(std::string_view api_version_request, std::string_view version_fallback) noexcept;
+
 struct ReadyOptions {
   explicit ReadyOptions(Options user);
 

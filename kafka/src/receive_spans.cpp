@@ -27,7 +27,7 @@ void run_receive_hook(const Hook& hook, Span& span, Operation operation, const T
     std::vector<const rd_kafka_message_t*> messages;
     messages.reserve(deliveries.size());
     for (const Delivery& delivery : deliveries) {
-      if (is_message(delivery)) messages.push_back(delivery.message);
+      if (is_traced(delivery)) messages.push_back(delivery.message);
     }
     run_hook(hook, span, {operation, topic.name(), messages});
   } catch (...) {
@@ -75,7 +75,7 @@ void record_poll(const Client& client, std::span<const Delivery> deliveries, boo
   const Context ambient = Context::current();
   if (!tracing(client, ambient) || thread == nullptr) return;
   const InCommon common = find_common(deliveries);
-  if (common.messages == 0 && !client.options().user.empty_polls) return;
+  if (common.messages == 0 && (common.untraced > 0 || !client.options().user.empty_polls)) return;
   try {
     const Topic& topic = client.topic(
         common.first != nullptr && common.topic ? topic_name(*common.first) : std::string_view(), thread);
@@ -108,7 +108,8 @@ StartedProcess start_process_span(const Client& client, std::span<const Delivery
                                   ThreadState* thread) noexcept {
   StartedProcess started;
   const InCommon common = find_common(deliveries);
-  if (common.messages == 0 && !batch) return started;
+  const bool untraced = common.messages == 0 && common.untraced > 0;
+  if (common.messages == 0 && !untraced && !batch) return started;
   started.around = Context::current();
   const Context ambient = started.around;
   if (ambient.suppressed || client.options().mode == ModuleMode::off) return started;
@@ -118,7 +119,7 @@ StartedProcess start_process_span(const Client& client, std::span<const Delivery
   started.current = true;
   started.around.baggage = batch ? agreed_baggage(client, deliveries, ambient.baggage)
                                  : overlaid(ambient.baggage, deliveries[0].creation.baggage);
-  if (client.options().mode == ModuleMode::propagate) {
+  if (untraced || client.options().mode == ModuleMode::propagate) {
     if (creation != nullptr && trusted) started.around.span = creation->span;
     follow_decision(deliveries, started.around);
     return started;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "client.h"
+#include "describe.h"
 #include "headers.h"
 #include "spans.h"
 
@@ -15,10 +16,15 @@ namespace detail {
 
 Delivery take_in(const Client& client, const rd_kafka_message_t* message) noexcept {
   Delivery delivery{message, carried_context(message)};
-  const Options& user = client.options().user;
+  IncomingContext incoming = client.options().user.incoming_context;
+  if (client.has_topic_rules()) {
+    const TopicSwitches switches = client.topic(topic_name(*message), thread_state()).switches();
+    delivery.traced = !switches.untraced;
+    if (switches.unpropagated) incoming = IncomingContext::ignore;
+  }
   Context& creation = delivery.creation;
-  delivery.print = fingerprint(creation.span, user.incoming_context);
-  switch (user.incoming_context) {
+  delivery.print = fingerprint(creation.span, incoming);
+  switch (incoming) {
     case IncomingContext::continue_trace:
       break;
     case IncomingContext::restart:

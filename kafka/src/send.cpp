@@ -1,6 +1,7 @@
 #include "send.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstring>
 #include <string_view>
@@ -124,6 +125,7 @@ bool inject(ThreadState& thread, const Outgoing& out, const Context& context) {
     rd_kafka_message_set_headers(out.message, headers);
     return true;
   }
+  thread.saved.clear();
   if (out.reader->has_fields() || thread.fields.has_others(propagator().fields())) {
     if (!save_headers(thread, out.headers, propagator().fields())) return false;
     for (const SavedHeader& saved : thread.saved) {
@@ -192,6 +194,18 @@ void skip_injection() noexcept {
       "message.max.bytes or were too large to be changed; raise message.max.bytes to trace such messages.");
 }
 
+// The same for brokers that know no headers.
+void skip_headerless() noexcept {
+  static std::atomic<bool> mentioned{false};
+  count(Counter::injection_skipped);
+  if (mentioned.load(std::memory_order_relaxed) || mentioned.exchange(true, std::memory_order_relaxed))
+    return;
+  report(Severity::warning, "kafka.headerless",
+         "Kafka messages are sent without trace context, because their client's configuration says that the "
+         "brokers are older than 0.11 and know no headers (api.version.request=false and "
+         "broker.version.fallback); correct it if they are newer.");
+}
+
 void keep_open(Client& client, ThreadState& thread, const rd_kafka_message_t* message, OpenSend& send) {
   OpenSend displaced;
   switch (client.open_sends().insert(message, send, displaced)) {
@@ -228,13 +242,23 @@ void start_and_inject(Client& client, ThreadState& thread, const Outgoing& out, 
   }
 }
 
+// Headers are neither read nor written.
+void send_without_context(Client& client, ThreadState& thread, rd_kafka_message_t* message, Context& ambient,
+                          const Topic& topic) {
+  if (!topic.switches().unpropagated) skip_headerless();
+  start_and_inject(client, thread, {message, nullptr, nullptr, 0}, ambient,
+                   {.topic = &topic, .message = message, .parent = &ambient, .kind = SpanKind::client}, false,
+                   true);
+}
+
 // The usual case: the application gave no headers.
-void send_plain(Client& client, ThreadState& thread, rd_kafka_message_t* message, Context& ambient) {
+void send_plain(Client& client, ThreadState& thread, rd_kafka_message_t* message, Context& ambient,
+                const Topic& topic) {
   const Outgoing out{message, nullptr, nullptr, room_for(client, *message, 0)};
   const bool wanted = carries_spans(propagator().fields());
   const bool fits = !wanted || will_fit(thread, out, ambient);
   start_and_inject(client, thread, out, ambient,
-                   {.topic = &client.topic(rd_kafka_topic_name(message->rkt), &thread),
+                   {.topic = &topic,
                     .message = message,
                     .parent = &ambient,
                     .kind = wanted && fits ? SpanKind::producer : SpanKind::client},
@@ -242,7 +266,7 @@ void send_plain(Client& client, ThreadState& thread, rd_kafka_message_t* message
 }
 
 void send_with_headers(Client& client, ThreadState& thread, rd_kafka_message_t* message,
-                       rd_kafka_headers_t* headers, Context& ambient) {
+                       rd_kafka_headers_t* headers, Context& ambient, const Topic& topic) {
   const std::span<const std::string_view> fields = propagator().fields();
   const HeadersReader reader(headers, fields, true);
   Context existing;
@@ -261,7 +285,7 @@ void send_with_headers(Client& client, ThreadState& thread, rd_kafka_message_t* 
   // when nothing is current; otherwise the process span has the link.
   const bool linked = found == Found::application || (found == Found::received && !ambient.span.valid());
   start_and_inject(client, thread, out, ambient,
-                   {.topic = &client.topic(rd_kafka_topic_name(message->rkt), &thread),
+                   {.topic = &topic,
                     .message = message,
                     .parent = &parent,
                     .kind = wanted && fits ? SpanKind::producer : SpanKind::client,
@@ -271,8 +295,9 @@ void send_with_headers(Client& client, ThreadState& thread, rd_kafka_message_t* 
 
 // No span: the current context goes out instead, unless the application put one there itself.
 void propagate_only(Client& client, ThreadState& thread, rd_kafka_message_t* message,
-                    rd_kafka_headers_t* headers, const Context& ambient) {
-  if (!says_something(ambient.span) && ambient.baggage.empty()) return;
+                    rd_kafka_headers_t* headers, const Context& ambient, TopicSwitches switches) {
+  if (switches.unpropagated || (!says_something(ambient.span) && ambient.baggage.empty())) return;
+  if (switches.headerless) return skip_headerless();
   const HeadersReader reader(headers, propagator().fields(), true);
   Context existing;
   if (reader.has_fields()) propagator().extract(reader, existing);
@@ -305,12 +330,16 @@ void message_sent(Client& client, const rd_kafka_t* handle, rd_kafka_message_t* 
     client.learn_name(handle);
     rd_kafka_headers_t* headers = nullptr;
     if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR) headers = nullptr;
-    if (client.options().mode != ModuleMode::on) {
-      propagate_only(client, *thread, message, headers, ambient);
+    const Topic& topic = client.topic(rd_kafka_topic_name(message->rkt), thread);
+    const TopicSwitches switches = topic.switches();
+    if (client.options().mode != ModuleMode::on || switches.untraced) {
+      propagate_only(client, *thread, message, headers, ambient, switches);
+    } else if (switches.any()) {
+      send_without_context(client, *thread, message, ambient, topic);
     } else if (headers == nullptr) [[likely]] {
-      send_plain(client, *thread, message, ambient);
+      send_plain(client, *thread, message, ambient, topic);
     } else {
-      send_with_headers(client, *thread, message, headers, ambient);
+      send_with_headers(client, *thread, message, headers, ambient, topic);
     }
     thread->last.client = client.id();
     thread->last.message = message;

@@ -51,15 +51,20 @@ bool choose(Options& options, std::string_view text) {
   return value.has_value();
 }
 
-bool read_keys(Options& options, std::string_view text) {
-  options.baggage_keys.emplace();
+std::vector<std::string> list(std::string_view text) {
+  std::vector<std::string> items;
   for (;;) {
     const std::size_t comma = text.find(',');
-    if (const std::string_view key = trimmed(text.substr(0, comma)); !key.empty())
-      options.baggage_keys->emplace_back(key);
-    if (comma == std::string_view::npos) return true;
+    if (const std::string_view item = trimmed(text.substr(0, comma)); !item.empty()) items.emplace_back(item);
+    if (comma == std::string_view::npos) return items;
     text.remove_prefix(comma + 1);
   }
+}
+
+template <auto member>
+bool read_list(Options& options, std::string_view text) {
+  options.*member = list(text);
+  return true;
 }
 
 bool read_server(Options& options, std::string_view text) {
@@ -87,7 +92,9 @@ constexpr Option known[] = {
      "automatic, keep or replace"},
     {"kafka.incoming.context", choose<&Options::incoming_context, incoming_contexts>,
      "continue, restart or ignore"},
-    {"kafka.baggage.keys", read_keys, "a list of names"},
+    {"kafka.baggage.keys", read_list<&Options::baggage_keys>, "a list of names"},
+    {"kafka.untraced.topics", read_list<&Options::untraced_topics>, "a list of topics"},
+    {"kafka.unpropagated.topics", read_list<&Options::unpropagated_topics>, "a list of topics"},
     {"kafka.poll.spans", choose<&Options::poll_spans, poll_switches>, "true or false"},
     {"kafka.message.key", choose<&Options::capture_message_key, switches>, "true or false"},
     {"kafka.message.body.size", choose<&Options::capture_body_size, switches>, "true or false"},

@@ -10,6 +10,7 @@ namespace midtrace {
 namespace {
 
 using kafka::Options;
+using kafka::detail::brokers_take_headers;
 using kafka::detail::parse_server;
 using kafka::detail::ReadyOptions;
 using kafka::detail::wants_old_names;
@@ -52,6 +53,15 @@ TEST(KafkaReadyOptions, TheModeComesFromTheOptionsThenTheEnvironment) {
   EXPECT_EQ(ReadyOptions({}).mode, ModuleMode::propagate);
   EXPECT_EQ(ReadyOptions({.mode = ModuleMode::off}).mode, ModuleMode::off);
   unsetenv("MIDTRACE_KAFKA");
+}
+
+TEST(KafkaBrokersTakeHeaders, UnlessTheConfigurationSaysThatTheyAreOld) {
+  EXPECT_TRUE(brokers_take_headers("true", "0.10.0")) << "they are asked";
+  EXPECT_TRUE(brokers_take_headers("", "0.9.0.1")) << "a librdkafka that has no such property";
+  for (const char* old : {"0.10.0", "0.10.2.1", "0.9.0", "0.8.2.2", "0.10"})
+    EXPECT_FALSE(brokers_take_headers("false", old)) << old;
+  for (const char* recent : {"0.11.0", "0.11", "1.0.0", "2.8", "10.0", "", "nonsense", "0.x"})
+    EXPECT_TRUE(brokers_take_headers("false", recent)) << recent;
 }
 
 TEST(KafkaReadyOptions, PollSpansAreOnUnlessSwitchedOff) {

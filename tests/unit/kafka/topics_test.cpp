@@ -14,7 +14,14 @@ namespace midtrace {
 namespace {
 
 using kafka::detail::Topic;
+using kafka::detail::TopicRules;
 using kafka::detail::Topics;
+using kafka::detail::TopicSwitches;
+
+std::string text(TopicSwitches switches) {
+  return std::string(switches.untraced ? "untraced " : "") + (switches.unpropagated ? "unpropagated " : "") +
+         (switches.headerless ? "headerless" : "");
+}
 
 TEST(KafkaTopics, ANameIsOneTopic) {
   Topics topics;
@@ -31,6 +38,53 @@ TEST(KafkaTopics, BeyondTheLimitTopicsLoseTheirName) {
     topics->find_or_add("t" + std::to_string(i));
   EXPECT_EQ(topics->find_or_add("one more").name(), "");
   EXPECT_EQ(topics->find_or_add("t7").name(), "t7");
+}
+
+TEST(KafkaTopics, PatternsSwitchThemOffSeparately) {
+  const std::vector<std::string> untraced{"metrics.*", "heartbeat"};
+  const std::vector<std::string> unpropagated{"legacy.?", "metrics.raw"};
+  Topics topics(TopicRules(untraced, unpropagated, false));
+  const struct {
+    const char* topic;
+    const char* switches;
+  } cases[] = {
+      {"orders", ""},
+      {"", ""},
+      {"metrics.cpu", "untraced "},
+      {"metrics.", "untraced "},
+      {"metrics", ""},
+      {"heartbeat", "untraced "},
+      {"heartbeats", ""},
+      {"Heartbeat", ""},
+      {"legacy.1", "unpropagated "},
+      {"legacy.12", ""},
+      {"metrics.raw", "untraced unpropagated "},
+  };
+  for (const auto& [topic, switches] : cases) {
+    EXPECT_EQ(text(topics.find_or_add(topic).switches()), switches) << topic;
+    EXPECT_EQ(text(topics.find_or_add(topic).switches()), switches) << topic << " when it is known";
+  }
+}
+
+TEST(KafkaTopics, BeyondTheLimitThePatternsStillHold) {
+  const std::vector<std::string> untraced{"a*"};
+  const std::vector<std::string> unpropagated{"*z"};
+  auto topics = std::make_unique<Topics>(TopicRules(untraced, unpropagated, false));
+  for (std::uint32_t i = 0; i < Topics::max_topics; ++i)
+    topics->find_or_add("t" + std::to_string(i));
+  for (const auto& [topic, switches] :
+       {std::pair{"m", ""}, std::pair{"am", "untraced "}, std::pair{"mz", "unpropagated "},
+        std::pair{"az", "untraced unpropagated "}}) {
+    EXPECT_EQ(topics->find_or_add(topic).name(), "");
+    EXPECT_EQ(text(topics->find_or_add(topic).switches()), switches) << topic;
+  }
+}
+
+TEST(KafkaTopics, OfBrokersWithoutHeadersNoneHasAny) {
+  Topics topics(TopicRules({}, {}, true));
+  EXPECT_EQ(text(topics.find_or_add("orders").switches()), "headerless");
+  EXPECT_EQ(text(topics.find_or_add("").switches()), "headerless");
+  EXPECT_FALSE(TopicRules().any());
 }
 
 TEST(KafkaTopics, ThreadsThatAddTheSameNameGetTheSameTopic) {

@@ -32,6 +32,7 @@ struct Delivery {
   const rd_kafka_message_t* message = nullptr;
   Context creation = {};    // its span is invalid when the message carried none
   std::uint64_t print = 0;  // tells the context in the headers from others, also an ignored one; 0: none
+  bool traced = true;       // false: of a topic without spans
 };
 
 // How the two APIs hand out messages.

@@ -100,6 +100,12 @@ struct Options {
   // Names of the baggage members that may be put into messages and taken from them. Unset: all; empty: none.
   // Baggage that the application put into headers itself stays.
   std::optional<std::vector<std::string>> baggage_keys = std::nullopt;
+  // Topics by name or pattern (`*` stands for any bytes, `?` for one). Of these there are no send, poll and
+  // process spans; contexts travel as with mode propagate, and of a batch the other messages are traced.
+  std::vector<std::string> untraced_topics = {};
+  // Likewise. To messages of these nothing is added, and what received ones carry is ignored. Brokers refuse
+  // messages with headers for topics whose message.format.version is older than 0.11.
+  std::vector<std::string> unpropagated_topics = {};
   PollSpans poll_spans = PollSpans::automatic;
   // Also a `poll` span for a consume() or consume_batch() that returned no message.
   bool empty_polls = false;
