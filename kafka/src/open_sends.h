@@ -25,12 +25,14 @@ inline namespace v1 {
 namespace kafka {
 namespace detail {
 
+class BatchSend;
 class Topic;
 
 // What few sends need, out of line.
 struct RareSendState {
-  SpanContext linked;  // the application's own context in the headers, or an invalid one
-  Span started;        // instead of a pending span, when a hook wanted it at the start
+  SpanContext linked;                // the application's own context in the headers, or an invalid one
+  Span started;                      // instead of a pending span, when a hook wanted it at the start
+  std::shared_ptr<BatchSend> batch;  // instead of a span of its own
   bool has_span = false;
 };
 

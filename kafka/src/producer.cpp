@@ -2,13 +2,16 @@
 
 #include <cerrno>
 #include <cstdarg>
-#include <new>
+#include <span>
+#include <utility>
 
+#include "batch_send.h"
 #include "client.h"
 #include "send.h"
 #include "send_spans.h"
 #include "spans.h"
 
+#include <midtrace/propagation/propagator.h>
 #include <midtrace/trace/tracer.h>
 
 namespace midtrace {
@@ -56,6 +59,56 @@ std::string_view name_of(const char* topic) noexcept {
 // The errors after which librdkafka has not called on_send for a message of a batch that was sent in part.
 bool refused_before_send(rd_kafka_resp_err_t error) noexcept {
   return error == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE || error == RD_KAFKA_RESP_ERR__QUEUE_FULL;
+}
+
+// Null where no `create` span's context could go into a message.
+std::shared_ptr<BatchSend> begin_batch_send(const Client& client, std::string_view topic_name,
+                                            const Context& ambient) noexcept {
+  if (!tracing(client, ambient)) return nullptr;
+  const Topic& topic = client.topic(topic_name, thread_state());
+  if (topic.switches().any() || !carries_spans(propagator().fields())) return nullptr;
+  try {
+    return std::make_shared<BatchSend>(topic);
+  } catch (...) {
+    return nullptr;
+  }
+}
+
+// The arguments of a produce_batch() call.
+struct BatchCall {
+  std::string_view topic;
+  std::int32_t partition;
+  bool chosen;  // by each message
+  std::uint64_t start_tick;
+};
+
+// What librdkafka refused, or failed to send without ever reporting it.
+void end_failed_sends(Client& client, const BatchSends& sends, std::span<const rd_kafka_message_t> messages,
+                      const BatchCall& call) noexcept {
+  // Which send belongs to which failed message follows from their order.
+  std::uint32_t ordinal = 0;
+  auto sampled = sends.sampled.begin();
+  for (const rd_kafka_message_t& message : messages) {
+    const bool failed = message.err != RD_KAFKA_RESP_ERR_NO_ERROR;
+    const bool sent = sends.count > 0 && !refused_before_send(message.err);
+    if (failed && sends.common != nullptr) sends.common->note(message.err);
+    if (failed && !sent && sends.common == nullptr) {
+      record_refused(client, message.err,
+                     {call.topic, call.chosen ? message.partition : call.partition, message.payload,
+                      message.len, message.key, message.key_len},
+                     call.start_tick);
+    }
+    if (!sent) continue;
+    while (sampled != sends.sampled.end() && sampled->ordinal < ordinal)
+      ++sampled;
+    if (failed && sampled != sends.sampled.end() && sampled->ordinal == ordinal) {
+      OpenSend send;
+      if (client.open_sends().take(sampled->message, send)) {
+        finish_send(client, std::move(send), &message, message.err);
+      }
+    }
+    ++ordinal;
+  }
 }
 
 }  // namespace
@@ -199,43 +252,30 @@ rd_kafka_error_t* Producer::produceva(const rd_kafka_vu_t* arguments, std::size_
 int Producer::produce_batch(rd_kafka_topic_t* topic, std::int32_t partition, int msgflags,
                             rd_kafka_message_t* messages, int count) const noexcept {
   detail::ThreadState* thread = client_ != nullptr ? detail::thread_state() : nullptr;
-  if (thread == nullptr || thread->batch != nullptr) {
+  if (thread == nullptr || thread->batch != nullptr || count <= 0) {
     return rd_kafka_produce_batch(topic, partition, msgflags, messages, count);
   }
   const std::uint64_t start_tick = current_tick();
   detail::BatchSends sends;
+  Context ambient;
+  if (client_->options().user.batch_create_spans) {
+    ambient = Context::current();
+    sends.common = detail::begin_batch_send(*client_, detail::name_of(topic), ambient);
+  }
   thread->batch = &sends;
   const int good = rd_kafka_produce_batch(topic, partition, msgflags, messages, count);
   thread->batch = nullptr;
   thread->last.open = false;
-  if (good == count) return good;
-
-  // Which send belongs to which failed message follows from their order.
-  std::uint32_t ordinal = 0;
-  auto sampled = sends.sampled.begin();
-  for (int index = 0; index < count; ++index) {
-    const rd_kafka_message_t& message = messages[index];
-    const bool sent = sends.count > 0 && !detail::refused_before_send(message.err);
-    if (message.err != RD_KAFKA_RESP_ERR_NO_ERROR && !sent) {
-      const bool chosen = (msgflags & RD_KAFKA_MSG_F_PARTITION) != 0;
-      detail::record_refused(*client_, message.err,
-                             {detail::name_of(topic), chosen ? message.partition : partition, message.payload,
-                              message.len, message.key, message.key_len},
-                             start_tick);
-      continue;
-    }
-    if (!sent) continue;
-    while (sampled != sends.sampled.end() && sampled->ordinal < ordinal)
-      ++sampled;
-    if (message.err != RD_KAFKA_RESP_ERR_NO_ERROR && sampled != sends.sampled.end() &&
-        sampled->ordinal == ordinal) {
-      // librdkafka keeps such a message without ever reporting it.
-      detail::OpenSend send;
-      if (client_->open_sends().take(sampled->message, send)) {
-        detail::finish_send(*client_, std::move(send), &message, message.err);
-      }
-    }
-    ++ordinal;
+  const std::span<const rd_kafka_message_t> all(messages, static_cast<std::size_t>(count));
+  const bool chosen = (msgflags & RD_KAFKA_MSG_F_PARTITION) != 0;
+  if (good != count) {
+    detail::end_failed_sends(*client_, sends, all, {detail::name_of(topic), partition, chosen, start_tick});
+  }
+  if (sends.common != nullptr) {
+    sends.common->set_span(detail::start_batch_send(
+        *client_, sends.common->topic(), ambient,
+        {all.size(), chosen ? RD_KAFKA_PARTITION_UA : partition, sends.created, start_tick}));
+    sends.common->done(*client_, RD_KAFKA_RESP_ERR_NO_ERROR);
   }
   return good;
 }

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "batch_send.h"
 #include "headers.h"
 #include "received.h"
 #include "send_spans.h"
@@ -51,11 +52,6 @@ struct Outgoing {
   const HeadersReader* reader;  // null when the message has none
   std::size_t room;             // bytes left below message.max.bytes once an old context has made way
 };
-
-bool carries_spans(std::span<const std::string_view> fields) noexcept {
-  return std::any_of(fields.begin(), fields.end(),
-                     [](std::string_view field) { return !is_baggage_field(field); });
-}
 
 // Whether the header has to go when the collected fields are written: each field that is written, and with a
 // new trace context the rest of the old one (a tracestate must not outlive its traceparent). Old baggage
@@ -125,7 +121,6 @@ bool inject(ThreadState& thread, const Outgoing& out, const Context& context) {
     rd_kafka_message_set_headers(out.message, headers);
     return true;
   }
-  thread.saved.clear();
   if (out.reader->has_fields() || thread.fields.has_others(propagator().fields())) {
     if (!save_headers(thread, out.headers, propagator().fields())) return false;
     for (const SavedHeader& saved : thread.saved) {
@@ -221,18 +216,64 @@ void keep_open(Client& client, ThreadState& thread, const rd_kafka_message_t* me
   if (thread.batch != nullptr) thread.batch->sampled.push_back({thread.batch->count - 1, message});
 }
 
+// What is to be written into the message.
+struct Injection {
+  bool wanted;                      // false: nothing
+  bool fits = true;                 // judged before the span exists
+  const Context* stored = nullptr;  // instead of the span's own (CreationContext)
+};
+
+// Makes `carried`, which has the baggage, the context to write and writes it.
+void write(ThreadState& thread, const Outgoing& out, Context& carried, const SpanContext& own,
+           const Injection& injection) {
+  if (!injection.wanted) return;
+  bool done = false;
+  if (injection.fits && injection.stored != nullptr) {
+    done = inject(thread, out, *injection.stored);
+  } else if (injection.fits) {
+    carried.span = own;
+    done = inject(thread, out, carried);
+  }
+  if (!done) skip_injection();
+}
+
+// The same for a message of a batch that has one `send` span: its own is a `create` span, unless the message
+// carries a context without it, and what is kept until the report is a share in the batch's.
+void create_and_inject(Client& client, ThreadState& thread, const Outgoing& out, Context& ambient,
+                       const SendStart& start, const Injection& injection) {
+  BatchSends& batch = *thread.batch;
+  const bool creates = injection.wanted && injection.fits && injection.stored == nullptr;
+  CreatedContext created;
+  if (creates) {
+    created = record_create(client, *start.topic, out.message, *start.parent);
+  } else if (start.linked != nullptr) {
+    created = {*start.linked, start.linked->sampled()};
+  }
+  thread.last.changed = nullptr;  // a hook may have sent something itself
+  thread.saved.clear();
+  write(thread, out, ambient, created.span, injection);
+  if (created.span.valid()) batch.created.push_back({created.span});
+  if (!created.recorded || client.options().user.end_send_at == SendEnd::enqueue) return;
+  OpenSend send;
+  send.topic = start.topic;
+  send.rare = std::make_unique<RareSendState>();
+  send.rare->batch = batch.common;
+  batch.common->add();
+  keep_open(client, thread, out.message, send);
+}
+
 // Starts the span, writes its context into the message, and keeps it until the report. `ambient` is used up.
 void start_and_inject(Client& client, ThreadState& thread, const Outgoing& out, Context& ambient,
-                      const SendStart& start, bool injects, bool fits) {
+                      const SendStart& start, const Injection& injection) {
+  if (thread.batch != nullptr && thread.batch->common != nullptr) [[unlikely]] {
+    return create_and_inject(client, thread, out, ambient, start, injection);
+  }
   std::unique_ptr<RareSendState> rare;
   PendingSpan pending = start_send(client, start, rare);
   const bool has_span = rare != nullptr && rare->has_span;
   thread.last.changed = nullptr;  // a hook may have sent something itself
   thread.saved.clear();
-  if (injects) {
-    ambient.span = has_span ? rare->started.context() : pending.context();
-    if (!fits || !inject(thread, out, ambient)) skip_injection();
-  }
+  write(thread, out, ambient, has_span ? rare->started.context() : pending.context(), injection);
   if (!(has_span ? rare->started.recording() : pending.recording())) return;
   OpenSend send{std::move(pending), start.topic, std::move(rare), start.kind};
   if (client.options().user.end_send_at == SendEnd::enqueue) {
@@ -242,13 +283,19 @@ void start_and_inject(Client& client, ThreadState& thread, const Outgoing& out, 
   }
 }
 
-// Headers are neither read nor written.
+// Headers are neither read nor written. `stored` may be null.
 void send_without_context(Client& client, ThreadState& thread, rd_kafka_message_t* message, Context& ambient,
-                          const Topic& topic) {
+                          const Topic& topic, const Context* stored) {
   if (!topic.switches().unpropagated) skip_headerless();
+  Context parent = ambient;
+  if (stored != nullptr && !ambient.span.valid()) parent.span = stored->span;
   start_and_inject(client, thread, {message, nullptr, nullptr, 0}, ambient,
-                   {.topic = &topic, .message = message, .parent = &ambient, .kind = SpanKind::client}, false,
-                   true);
+                   {.topic = &topic,
+                    .message = message,
+                    .parent = &parent,
+                    .kind = SpanKind::client,
+                    .linked = stored != nullptr ? &stored->span : nullptr},
+                   {.wanted = false});
 }
 
 // The usual case: the application gave no headers.
@@ -262,35 +309,40 @@ void send_plain(Client& client, ThreadState& thread, rd_kafka_message_t* message
                     .message = message,
                     .parent = &ambient,
                     .kind = wanted && fits ? SpanKind::producer : SpanKind::client},
-                   true, fits);
+                   {.wanted = true, .fits = fits});
 }
 
+// Headers of the application's, or a stored context that goes into the message, or both.
 void send_with_headers(Client& client, ThreadState& thread, rd_kafka_message_t* message,
-                       rd_kafka_headers_t* headers, Context& ambient, const Topic& topic) {
+                       rd_kafka_headers_t* headers, Context& ambient, const Topic& topic,
+                       const Context* stored) {
   const std::span<const std::string_view> fields = propagator().fields();
   const HeadersReader reader(headers, fields, true);
   Context existing;
   if (reader.has_fields()) propagator().extract(reader, existing);
   const auto [found, incoming] = origin_of(client, thread, existing.span);
+  if (found == Found::application) stored = nullptr;  // the message has one of its own
   distrust(incoming, existing.span);
+  if (stored != nullptr) existing.span = stored->span;  // takes its place
   const Outgoing out{message, headers, &reader,
                      room_for(client, *message, reader.wire_bytes() - reader.context_wire_bytes())};
 
   Context parent = ambient;
-  if (!ambient.span.valid() && incoming == IncomingContext::continue_trace && says_something(existing.span))
-    parent.span = existing.span;
+  const bool trusted = stored != nullptr || incoming == IncomingContext::continue_trace;
+  if (!ambient.span.valid() && trusted && says_something(existing.span)) parent.span = existing.span;
   const bool wanted = found != Found::application && carries_spans(fields);
-  const bool fits = !wanted || will_fit(thread, out, parent);
+  const bool fits = !wanted || will_fit(thread, out, stored != nullptr ? *stored : parent);
   // The context in forwarded headers is linked only where it is the parent, so that the order stays one graph
   // when nothing is current; otherwise the process span has the link.
-  const bool linked = found == Found::application || (found == Found::received && !ambient.span.valid());
+  const bool linked =
+      stored != nullptr || found == Found::application || (found == Found::received && !ambient.span.valid());
   start_and_inject(client, thread, out, ambient,
                    {.topic = &topic,
                     .message = message,
                     .parent = &parent,
-                    .kind = wanted && fits ? SpanKind::producer : SpanKind::client,
+                    .kind = wanted && fits && stored == nullptr ? SpanKind::producer : SpanKind::client,
                     .linked = linked && existing.span.valid() ? &existing.span : nullptr},
-                   found != Found::application, fits);
+                   {.wanted = found != Found::application, .fits = fits, .stored = stored});
 }
 
 // No span: the current context goes out instead, unless the application put one there itself.
@@ -302,9 +354,26 @@ void propagate_only(Client& client, ThreadState& thread, rd_kafka_message_t* mes
   Context existing;
   if (reader.has_fields()) propagator().extract(reader, existing);
   if (origin_of(client, thread, existing.span).found == Found::application) return;
+  thread.saved.clear();
   const Outgoing out{message, headers, &reader,
                      room_for(client, *message, reader.wire_bytes() - reader.context_wire_bytes())};
   if (!inject(thread, out, ambient)) skip_injection();
+}
+
+// Inside a CreationContext: its context goes out instead of the span's.
+void send_stored(Client& client, ThreadState& thread, rd_kafka_message_t* message,
+                 rd_kafka_headers_t* headers, Context& ambient, const Topic& topic) {
+  Context stored = thread.stored_context();
+  stored.baggage = allowed_baggage(client, std::move(stored.baggage));
+  const Context* used = stored.span.valid() ? &stored : nullptr;
+  const TopicSwitches switches = topic.switches();
+  if (client.options().mode != ModuleMode::on || switches.untraced) {
+    propagate_only(client, thread, message, headers, used != nullptr ? stored : ambient, switches);
+  } else if (switches.any()) {
+    send_without_context(client, thread, message, ambient, topic, used);
+  } else {
+    send_with_headers(client, thread, message, headers, ambient, topic, used);
+  }
 }
 
 // Errors that come from clearing a queue, possibly on a thread that sends; all others on such a thread come
@@ -332,14 +401,16 @@ void message_sent(Client& client, const rd_kafka_t* handle, rd_kafka_message_t* 
     if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR) headers = nullptr;
     const Topic& topic = client.topic(rd_kafka_topic_name(message->rkt), thread);
     const TopicSwitches switches = topic.switches();
-    if (client.options().mode != ModuleMode::on || switches.untraced) {
+    if (!thread->creations.empty()) [[unlikely]] {
+      send_stored(client, *thread, message, headers, ambient, topic);
+    } else if (client.options().mode != ModuleMode::on || switches.untraced) {
       propagate_only(client, *thread, message, headers, ambient, switches);
     } else if (switches.any()) {
-      send_without_context(client, *thread, message, ambient, topic);
+      send_without_context(client, *thread, message, ambient, topic, nullptr);
     } else if (headers == nullptr) [[likely]] {
       send_plain(client, *thread, message, ambient, topic);
     } else {
-      send_with_headers(client, *thread, message, headers, ambient, topic);
+      send_with_headers(client, *thread, message, headers, ambient, topic, nullptr);
     }
     thread->last.client = client.id();
     thread->last.message = message;

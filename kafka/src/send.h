@@ -9,13 +9,25 @@
 
 #include <librdkafka/rdkafka.h>
 
+#include <algorithm>
+#include <span>
+#include <string_view>
+
 #include "client.h"
 #include "thread_state.h"
+
+#include <midtrace/propagation/propagator.h>
 
 namespace midtrace {
 inline namespace v1 {
 namespace kafka {
 namespace detail {
+
+// Whether a propagator with these fields puts more than baggage into a message.
+inline bool carries_spans(std::span<const std::string_view> fields) noexcept {
+  return std::any_of(fields.begin(), fields.end(),
+                     [](std::string_view field) { return !is_baggage_field(field); });
+}
 
 void message_sent(Client& client, const rd_kafka_t* handle, rd_kafka_message_t* message) noexcept;
 

@@ -3,6 +3,7 @@
 #include <array>
 #include <utility>
 
+#include "batch_send.h"
 #include "describe.h"
 #include "error_names.h"
 #include "spans.h"
@@ -76,6 +77,7 @@ PendingSpan start_send(const Client& client, const SendStart& start,
 
 void finish_send(const Client& client, OpenSend&& send, const rd_kafka_message_t* message,
                  rd_kafka_resp_err_t error) noexcept {
+  if (send.rare != nullptr && send.rare->batch != nullptr) return send.rare->batch->done(client, error);
   const PreparedSpan* prepared = client.prepared(*send.topic, Operation::send);
   if (prepared == nullptr) return;
   Span span = resume_send(client, send, *prepared);
@@ -90,10 +92,65 @@ void finish_send(const Client& client, OpenSend&& send, const rd_kafka_message_t
 
 void abandon_send(const Client& client, OpenSend&& send) noexcept {
   count(Counter::operations_lost);
+  if (send.rare != nullptr && send.rare->batch != nullptr) {
+    return send.rare->batch->done(client, RD_KAFKA_RESP_ERR__FAIL);
+  }
   const PreparedSpan* prepared = client.prepared(*send.topic, Operation::send);
   if (prepared == nullptr) return;
   Span span = resume_send(client, send, *prepared);
   span.set_error("_OTHER", "no delivery report");
+  span.end();
+}
+
+CreatedContext record_create(const Client& client, const Topic& topic, const rd_kafka_message_t* message,
+                             const Context& parent) noexcept {
+  const PreparedSpan* prepared = client.prepared(topic, Operation::create);
+  if (prepared == nullptr) return {};
+  Span span = client.options().tracer.start(
+      prepared->name, {.kind = SpanKind::producer, .parent = &parent, .attributes = prepared->attributes});
+  const SpanContext context = span.context();
+  if (!span.recording()) return {context, false};
+  const OnSpan set{span};
+  std::array<char, 12> buffer;
+  describe_partition(client, message->partition, buffer, set);
+  describe_key(client, *message, set);
+  describe_tombstone(*message, set);
+  describe_body(client, *message, set);
+  const Call call{Operation::create, topic.name(), {&message, 1}};
+  if (const Hook& hook = client.options().user.on_start) run_hook(hook, span, call);
+  if (const Hook& hook = client.options().user.on_finish) run_hook(hook, span, call);
+  span.end();
+  return {context, true};
+}
+
+Span start_batch_send(const Client& client, const Topic& topic, const Context& parent,
+                      const BatchSendStart& start) noexcept {
+  const PreparedSpan* prepared = client.prepared(topic, Operation::send);
+  if (prepared == nullptr) return {};
+  Span span = client.options().tracer.start(prepared->name, {.kind = SpanKind::client,
+                                                             .parent = &parent,
+                                                             .links = start.created,
+                                                             .attributes = prepared->attributes,
+                                                             .start_tick = start.start_tick,
+                                                             .module_link_limit = true});
+  if (!span.recording()) return span;
+  span.set(semconv::messaging_batch_message_count, static_cast<std::int64_t>(start.messages));
+  std::array<char, 12> buffer;
+  describe_partition(client, start.partition, buffer, OnSpan{span});
+  set_cluster(client, span);
+  if (const Hook& hook = client.options().user.on_start) {
+    run_hook(hook, span, {Operation::send, topic.name(), {}});
+  }
+  return span;
+}
+
+void finish_batch_send(const Client& client, const Topic& topic, Span& span,
+                       rd_kafka_resp_err_t error) noexcept {
+  if (!span.recording()) return;
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) span.set_error(error_name(error));
+  if (const Hook& hook = client.options().user.on_finish) {
+    run_hook(hook, span, {Operation::send, topic.name(), {}});
+  }
   span.end();
 }
 

@@ -50,7 +50,9 @@ PreparedSpan prepare_span(const Client& client, const Topic& topic, Operation op
   attributes.push_back({semconv::messaging_operation_name, names.name});
   if (!names.type.text().empty()) attributes.push_back({semconv::messaging_operation_type, names.type});
   if (!topic.name().empty()) attributes.push_back({semconv::messaging_destination_name, topic.name()});
-  if (!client.client_id().empty()) attributes.push_back({semconv::messaging_client_id, client.client_id()});
+  // What is created is not sent by anyone yet.
+  const std::string_view client_id = operation != Operation::create ? client.client_id() : std::string_view();
+  if (!client_id.empty()) attributes.push_back({semconv::messaging_client_id, client_id});
   if (names.of_group && !client.group().empty()) {
     attributes.push_back({semconv::messaging_consumer_group_name, client.group()});
   }
@@ -62,8 +64,8 @@ PreparedSpan prepare_span(const Client& client, const Topic& topic, Operation op
     if (!names.old.text().empty()) {
       attributes.push_back({semconv::deprecated_messaging_operation, names.old});
     }
-    if (!client.client_id().empty()) {
-      attributes.push_back({semconv::deprecated_messaging_client_id, client.client_id()});
+    if (!client_id.empty()) {
+      attributes.push_back({semconv::deprecated_messaging_client_id, client_id});
     }
     if (names.of_group && !client.group().empty()) {
       attributes.push_back({semconv::deprecated_messaging_kafka_consumer_group, client.group()});

@@ -2,9 +2,9 @@
 // for every span of one operation on one topic, hooks, and the old attribute names of the `messaging/dup`
 // opt-in.
 //
-// With send_spans.h and receive_spans.h it is the choke point: spans start and end there, and nowhere else.
-// Nothing throws except prepare_span(), for lack of memory; any thread. Source: OpenTelemetry messaging
-// conventions (spans, Kafka); conventions 2.
+// With send_spans.h, receive_spans.h and TransactionCall it is the choke point: spans start and end there,
+// and nowhere else. Nothing throws except prepare_span(), for lack of memory; any thread. Source:
+// OpenTelemetry messaging conventions (spans, Kafka); conventions 2.
 #pragma once
 
 #include "client.h"

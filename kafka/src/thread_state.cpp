@@ -44,6 +44,12 @@ ThreadState* thread_state() noexcept { return current != nullptr ? current : mak
 
 ThreadState* existing_thread_state() noexcept { return current; }
 
+Context ThreadState::stored_context() noexcept {
+  while (!creations.empty() && creations.back()->ended.load(std::memory_order_acquire))
+    creations.pop_back();
+  return creations.empty() ? Context() : creations.back()->context;
+}
+
 bool ThreadState::was_received(std::uint64_t print) const noexcept {
   if (print == 0) return false;
   for (const OpenScope& scope : scopes) {

@@ -10,6 +10,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -19,6 +20,7 @@
 #include "headers.h"
 #include "received.h"
 
+#include <midtrace/context/context.h>
 #include <midtrace/trace/types.h>
 
 namespace midtrace {
@@ -26,6 +28,7 @@ inline namespace v1 {
 namespace kafka {
 namespace detail {
 
+class BatchSend;
 class Topic;
 
 // The last message of this thread that went through on_send.
@@ -52,6 +55,8 @@ struct BatchSends {
   };
   std::uint32_t count = 0;
   std::vector<Sampled> sampled;
+  std::shared_ptr<BatchSend> common;  // with a `create` span for each message; null without
+  std::vector<Link> created;          // then: the contexts of the messages
 };
 
 // One process scope that is open on this thread.
@@ -59,6 +64,12 @@ struct OpenScope {
   const void* owner;
   std::uint64_t single;
   std::shared_ptr<const ReceivedContexts> batch;
+};
+
+// One CreationContext. Whoever ends it only says so, because that may be another thread.
+struct StoredContext {
+  Context context;
+  std::atomic<bool> ended{false};
 };
 
 struct LinkBuffers {
@@ -72,6 +83,7 @@ struct ThreadState {
   std::uint64_t sends = 0;     // calls of on_send
   unsigned wrapper_depth = 0;  // inside consume(): on_consume stays silent
   BatchSends* batch = nullptr;
+  std::vector<std::shared_ptr<const StoredContext>> creations;  // that began on this thread, innermost last
   LastSend last;
   std::uint64_t topic_client = 0;  // the topic found last, and its client
   const Topic* topic = nullptr;
@@ -83,6 +95,9 @@ struct ThreadState {
   std::vector<OpenScope> scopes;
   LinkBuffers buffers;
 
+  // The innermost CreationContext's that has not ended, after which ended ones are forgotten; one without a
+  // span when there is none.
+  Context stored_context() noexcept;
   bool was_received(std::uint64_t print) const noexcept;
   void remember(std::uint64_t print, const rd_kafka_message_t* message, std::uint64_t client) noexcept;
 };

@@ -10,6 +10,7 @@
 #include <midtrace/kafka/consumer.h>
 #include <midtrace/kafka/instrument.h>
 #include <midtrace/kafka/options.h>
+#include <midtrace/kafka/outbox.h>
 #include <midtrace/kafka/process.h>
 #include <midtrace/kafka/producer.h>
 

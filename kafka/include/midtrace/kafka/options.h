@@ -82,8 +82,9 @@ inline constexpr std::size_t operation_count = 10;
 struct Call {
   Operation operation;
   std::string_view topic;  // empty when the messages are of several topics
-  // send: the one message; when it finishes only its public fields may be read. poll and process: those that
-  // were received; empty when a process span finishes, because the application may have destroyed them.
+  // send and create: the one message; when a send finishes only its public fields may be read, and the send
+  // of a whole batch (Options::batch_create_spans) has none. poll and process: those that were received;
+  // empty when a process span finishes, because the application may have destroyed them. Others: none.
   std::span<const rd_kafka_message_t* const> messages;
 };
 
@@ -94,6 +95,10 @@ struct Options {
   std::optional<ModuleMode> mode = std::nullopt;
   Relation relation = Relation::automatic;
   SendEnd end_send_at = SendEnd::delivery;
+  // For produce_batch() of the wrapper: a `create` span for each message, whose context goes into it, and one
+  // `send` span for the call with a link to each, which ends with the last delivery report of the messages
+  // that are sampled and has the first error. Off: a `send` span for each message.
+  bool batch_create_spans = false;
   ExistingContext existing_context = ExistingContext::automatic;
   // Of consumers: what becomes of the contexts in received messages. For topics that others may write to.
   IncomingContext incoming_context = IncomingContext::continue_trace;
