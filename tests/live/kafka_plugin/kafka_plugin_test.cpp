@@ -249,6 +249,18 @@ TEST_F(KafkaPlugin, ThatIsOffLeavesTheMessagesAlone) {
   EXPECT_THAT(traceparents_on_the_wire(), IsEmpty());
 }
 
+TEST_F(KafkaPlugin, LeavesOutTheTopicsOfAPattern) {
+  EXPECT_EQ(produce(with_plugin({"midtrace.kafka.untraced.topics=audit, ord*"})).code, 0);
+  EXPECT_THAT(spans(), IsEmpty());
+}
+
+TEST_F(KafkaPlugin, AddsNothingToTheMessagesOfATopicOfAPattern) {
+  EXPECT_EQ(produce(with_plugin({"midtrace.kafka.unpropagated.topics=orders"})).code, 0);
+  ASSERT_THAT(spans(), SizeIs(3));
+  EXPECT_EQ(spans()[0].kind, client_kind);
+  EXPECT_THAT(traceparents_on_the_wire(), IsEmpty());
+}
+
 TEST_F(KafkaPlugin, SaysWhatIsWrongWithAPropertyAndGoesOn) {
   const Outcome outcome =
       produce(with_plugin({"midtrace.kafka.mode=sideways", "midtrace.kafka.colour=MARKER"}));
