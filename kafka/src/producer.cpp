@@ -257,6 +257,7 @@ int Producer::produce_batch(rd_kafka_topic_t* topic, std::int32_t partition, int
   }
   const std::uint64_t start_tick = current_tick();
   detail::BatchSends sends;
+  sends.client = client_->id();
   Context ambient;
   if (client_->options().user.batch_create_spans) {
     ambient = Context::current();

@@ -25,6 +25,11 @@ namespace detail {
 
 namespace {
 
+// The batch that is being sent through this client.
+BatchSends* batch_of(const ThreadState& thread, const Client& client) noexcept {
+  return thread.batch != nullptr && thread.batch->client == client.id() ? thread.batch : nullptr;
+}
+
 // What a record costs at the most beside key, value and headers, as librdkafka reckons it before on_send.
 constexpr std::size_t record_overhead = 36;
 // Room for what an interceptor behind ours may still add: a message over the limit aborts the process.
@@ -213,7 +218,7 @@ void keep_open(Client& client, ThreadState& thread, const rd_kafka_message_t* me
       abandon_send(client, std::move(send));
       return;
   }
-  if (thread.batch != nullptr) thread.batch->sampled.push_back({thread.batch->count - 1, message});
+  if (BatchSends* batch = batch_of(thread, client)) batch->sampled.push_back({batch->count - 1, message});
 }
 
 // What is to be written into the message.
@@ -239,9 +244,8 @@ void write(ThreadState& thread, const Outgoing& out, Context& carried, const Spa
 
 // The same for a message of a batch that has one `send` span: its own is a `create` span, unless the message
 // carries a context without it, and what is kept until the report is a share in the batch's.
-void create_and_inject(Client& client, ThreadState& thread, const Outgoing& out, Context& ambient,
-                       const SendStart& start, const Injection& injection) {
-  BatchSends& batch = *thread.batch;
+void create_and_inject(Client& client, ThreadState& thread, BatchSends& batch, const Outgoing& out,
+                       Context& ambient, const SendStart& start, const Injection& injection) {
   const bool creates = injection.wanted && injection.fits && injection.stored == nullptr;
   CreatedContext created;
   if (creates) {
@@ -265,8 +269,9 @@ void create_and_inject(Client& client, ThreadState& thread, const Outgoing& out,
 // Starts the span, writes its context into the message, and keeps it until the report. `ambient` is used up.
 void start_and_inject(Client& client, ThreadState& thread, const Outgoing& out, Context& ambient,
                       const SendStart& start, const Injection& injection) {
-  if (thread.batch != nullptr && thread.batch->common != nullptr) [[unlikely]] {
-    return create_and_inject(client, thread, out, ambient, start, injection);
+  if (BatchSends* batch = batch_of(thread, client); batch != nullptr && batch->common != nullptr)
+      [[unlikely]] {
+    return create_and_inject(client, thread, *batch, out, ambient, start, injection);
   }
   std::unique_ptr<RareSendState> rare;
   PendingSpan pending = start_send(client, start, rare);
@@ -389,7 +394,7 @@ void message_sent(Client& client, const rd_kafka_t* handle, rd_kafka_message_t* 
   ThreadState* thread = thread_state();
   if (thread == nullptr) return;
   ++thread->sends;
-  if (thread->batch != nullptr) ++thread->batch->count;
+  if (BatchSends* batch = batch_of(*thread, client)) ++batch->count;
   thread->last = {client.id(), message, nullptr, true};
   try {
     Context ambient = Context::current();

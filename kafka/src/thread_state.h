@@ -55,6 +55,7 @@ struct BatchSends {
   };
   std::uint32_t count = 0;
   std::vector<Sampled> sampled;
+  std::uint64_t client = 0;           // whose they are: a hook may send something through another one
   std::shared_ptr<BatchSend> common;  // with a `create` span for each message; null without
   std::vector<Link> created;          // then: the contexts of the messages
 };

@@ -427,6 +427,27 @@ TEST_F(KafkaCreate, UnsampledMessagesAreNotWaitedFor) {
   EXPECT_TRUE(values_of(headers, "traceparent")[0].ends_with("-00"));
 }
 
+TEST_F(KafkaCreate, WhatAHookSendsThroughAnotherClientIsNotOfTheBatch) {
+  {
+    const Client other = make_producer();
+    const Client client =
+        make_producer({.batch_create_spans = true, .on_start = [&](Span&, const kafka::Call& call) {
+                         if (call.operation == kafka::Operation::create) {
+                           EXPECT_EQ(produce(other.get()), RD_KAFKA_RESP_ERR_NO_ERROR);
+                         }
+                       }});
+    EXPECT_EQ(produce_batch(client.get(), {"a"}), 1);
+    deliver(client.get());
+    deliver(other.get());
+  }
+  EXPECT_EQ(tree({.attributes = false}), R"(
+create orders PRODUCER
+send orders CLIENT
+  link -> create orders
+send orders PRODUCER
+)");
+}
+
 TEST_F(KafkaCreate, HooksAreToldTheMessagesOfTheCreateSpansOnly) {
   std::vector<std::pair<kafka::Operation, std::size_t>> seen;
   {

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <utility>
 
 #include <midtrace/kafka.h>
 #include <midtrace/propagation/propagator.h>
@@ -61,12 +62,12 @@ struct DestroyClient {
 };
 using OwnedClient = std::unique_ptr<rd_kafka_t, DestroyClient>;
 
-OwnedClient make_producer(bool instrumented) {
+OwnedClient make_producer(bool instrumented, kafka::Options options = {}) {
   rd_kafka_conf_t* conf = rd_kafka_conf_new();
   rd_kafka_conf_set(conf, "bootstrap.servers", "127.0.0.1:1", nullptr, 0);
   rd_kafka_conf_set(conf, "log_level", "0", nullptr, 0);
   if (instrumented) {
-    EXPECT_TRUE(kafka::instrument(conf));
+    EXPECT_TRUE(kafka::instrument(conf, std::move(options)));
   }
   OwnedClient client(rd_kafka_new(RD_KAFKA_PRODUCER, conf, nullptr, 0));
   EXPECT_NE(client, nullptr);
@@ -115,6 +116,21 @@ TEST(KafkaAllocations, AnUnsampledSendAllocatesWhatAHandAddedHeaderDoes) {
   const double by_hand = allocations_per_send(bare.get(), Headers::by_hand);
   EXPECT_GT(by_hand, allocations_per_send(bare.get(), Headers::none)) << "the count counts";
   EXPECT_LE(allocations_per_send(traced.get(), Headers::none), by_hand);
+}
+
+TEST(KafkaAllocations, PatternsForTopicsCostNone) {
+  testing::Recorder recorder({.sampler = always_off_sampler()});
+  const OwnedClient bare = make_producer(false);
+  const double none = allocations_per_send(bare.get(), Headers::none);
+  const double by_hand = allocations_per_send(bare.get(), Headers::by_hand);
+  const OwnedClient others =
+      make_producer(true, {.untraced_topics = {"audit.*"}, .unpropagated_topics = {"*.legacy", "metrics"}});
+  EXPECT_LE(allocations_per_send(others.get(), Headers::none), by_hand);
+  const OwnedClient unpropagated = make_producer(true, {.unpropagated_topics = {"ord*"}});
+  EXPECT_LE(allocations_per_send(unpropagated.get(), Headers::none), none);
+  const OwnedClient neither =
+      make_producer(true, {.untraced_topics = {"orders"}, .unpropagated_topics = {"orders"}});
+  EXPECT_LE(allocations_per_send(neither.get(), Headers::none), none);
 }
 
 }  // namespace
