@@ -9,7 +9,6 @@
 #include <array>
 #include <chrono>
 #include <cstddef>
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -21,6 +20,8 @@
 #include <system_error>
 #include <utility>
 #include <vector>
+
+#include "live/kafka_broker_fixture.h"
 
 namespace midtrace::test {
 namespace {
@@ -162,37 +163,12 @@ std::vector<std::string> listening_addresses(pid_t pid) {
   return addresses;
 }
 
-class KafkaBrokerTest : public testing::Test {
+class KafkaBrokerTest : public OnKafkaBroker<testing::Test> {
  protected:
-  void SetUp() override {
-    std::string why;
-    broker_ = shared_kafka_broker(&why);
-    if (broker_ != nullptr) {
-      // A test that failed half-way through a restart shall not take the others with it.
-      const bool up = broker_->running() || broker_->restart(KafkaBroker::StopMode::kOrderly, &why);
-      ASSERT_TRUE(up) << why;
-      return;
-    }
-    ASSERT_FALSE(kafka_broker_required()) << "real Kafka broker: " << why;
-    report_kafka_not_run(why);
-    GTEST_SKIP() << "the real Kafka broker is not here: " << why;
-  }
-
-  void TearDown() override {
-    if (broker_ != nullptr && HasFailure()) std::printf("%s", broker_->log_tail().c_str());
-  }
-
-  void create_topic(const std::string& name, int partitions, const KafkaBroker::TopicConfigs& configs = {}) {
-    std::string why;
-    ASSERT_TRUE(broker_->create_topic(name, partitions, configs, &why)) << why;
-  }
-
   Client make_producer(Settings settings = {}) {
     settings.emplace_back("linger.ms", "1");
     return make_client(RD_KAFKA_PRODUCER, broker_->bootstrap_servers(), settings);
   }
-
-  KafkaBroker* broker_ = nullptr;
 };
 
 TEST_F(KafkaBrokerTest, ListensOnTheLoopbackAddressOnlyAndKnowsItsCluster) {

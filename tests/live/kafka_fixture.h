@@ -101,17 +101,21 @@ class KafkaFixture : public ::testing::Test {
   void start_recorder(testing::RecorderOptions options = {}) {
     recorder_.reset();
     recorder_ = std::make_unique<Recorder>(std::move(options));
-    if (cluster_ == nullptr) {
-      std::string why;
-      cluster_ = MockCluster::start(1, &why);
-      ASSERT_NE(cluster_, nullptr) << why;
-      ASSERT_TRUE(cluster_->create_topic("orders", 1));
-    }
+    if (cluster_ == nullptr) start_cluster();
   }
+
+  // Another kind of cluster may take the mock's place.
+  virtual void start_cluster() {
+    std::string why;
+    cluster_ = MockCluster::start(1, &why);
+    ASSERT_NE(cluster_, nullptr) << why;
+    ASSERT_TRUE(cluster_->create_topic("orders", 1));
+  }
+  virtual std::string bootstrap_servers() const { return cluster_->bootstrap_servers(); }
 
   rd_kafka_conf_t* configuration(const Properties& properties = {}) {
     rd_kafka_conf_t* conf = rd_kafka_conf_new();
-    Properties all{{"bootstrap.servers", cluster_->bootstrap_servers()},
+    Properties all{{"bootstrap.servers", bootstrap_servers()},
                    {"log_level", "0"},
                    {"linger.ms", "0"},
                    {"topic.metadata.propagation.max.ms", "200"}};

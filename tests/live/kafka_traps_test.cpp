@@ -1,5 +1,25 @@
-// What librdkafka does that would break a naive interceptor, one test for each: crashes are provoked in child
-// processes.
+// What librdkafka does that would break a naive interceptor; crashes are provoked in child processes. All of
+// its traps, and where each is tested (here, where no other suite is named):
+//
+// - A header over message.max.bytes aborts the process: KafkaSizes, KafkaSizeControl.
+// - A failed rd_kafka_new() leaves a configuration that crashes: CreateSurvives*, AFailedNew*.
+// - Reports come after on_destroy, or never: EverySendEndsExactlyOnce*, ABatchMessageThatIsNeverReported*.
+// - A report names another message, an address is used again: KafkaPartitioner, KafkaOpenSends.Inserting*.
+// - To exchange the headers frees the application's: KafkaPartitioner, HeadersAreChangedInPlace*.
+// - A full queue and a large message call no interceptor: KafkaFailures.QueueFull_*, .MessageTooLarge_*.
+// - Interceptors are not copied with a configuration: CopiesOfAConfiguration*, KafkaCpp.TwoClients*.
+// - A plugin sees no librdkafka, and stops the program when it fails: KafkaPlugin.NeedsNo*, .SaysWhat*.
+// - A plugin's properties are unknown before it is named: APropertyOfThePlugin*.
+// - The last configuration unloads the plugin, whose thread runs: KafkaPlugin.NeedsNo* (it stays), .TracesA*.
+// - on_consume has no end, and headers may be detached: TheWrapperReadsContexts*, APollSpanOfTheWrapper*.
+// - on_new comes before the client's lock, on_send under the topic's: TheFirstSendMayComeUnder*.
+// - on_commit has no beginning and no parent: KafkaCommits.
+// - The mock cluster keeps 5 MiB per partition: KafkaMillion has a real broker.
+// - Reports come on the threads of brokers, of the client and of senders: KafkaStress, KafkaPartitioner.
+// - The mock cluster shows aborted messages and fences nobody: KafkaTransactionsOnBroker.
+// - A seek or a rebalance takes messages back inside a call: KafkaTakenBack, KafkaRebalanceOnBroker.
+// - ThreadSanitizer does not know its C11 threads: ThreadSanitizerSees*, in that build only.
+// - Share consumers refuse interceptors: not tested, librdkafka 2.0.2 has none.
 
 #include "live/kafka_fixture.h"
 
@@ -633,6 +653,52 @@ TEST_F(KafkaTraps, SeveralThreadsMaySendThroughOneClient) {
   EXPECT_EQ(recorder_->counters().dropped_spans(), 0U);
   EXPECT_EQ(recorder_->counters()[Counter::operations_lost], 0U);
 }
+
+// A plugin's properties exist from plugin.library.paths on: programs that set them in another order, by name
+// for one, have to use the environment.
+TEST_F(KafkaTraps, APropertyOfThePluginIsUnknownBeforeThePlugin) {
+  rd_kafka_conf_t* conf = rd_kafka_conf_new();
+  char why[512] = "";
+  EXPECT_EQ(rd_kafka_conf_set(conf, "midtrace.service.name", "checkout", why, sizeof why),
+            RD_KAFKA_CONF_UNKNOWN);
+  // instrument() is not the plugin, and adds no properties.
+  EXPECT_TRUE(kafka::instrument(conf));
+  EXPECT_EQ(rd_kafka_conf_set(conf, "midtrace.service.name", "checkout", why, sizeof why),
+            RD_KAFKA_CONF_UNKNOWN);
+  rd_kafka_conf_destroy(conf);
+}
+
+// Otherwise silence would mean nothing: librdkafka makes its threads by C11 calls, which the tests replace.
+#ifdef MIDTRACE_TEST_THREAD_SANITIZER
+TEST_F(KafkaTraps, ThreadSanitizerSeesARaceWithAThreadOfLibrdkafka) {
+  const auto child = [this] {
+    static int shared = 0;
+    rd_kafka_conf_t* conf = configuration();
+    rd_kafka_conf_interceptor_add_on_new(
+        conf, "race",
+        [](rd_kafka_t* client, const rd_kafka_conf_t*, void*, char*, std::size_t) {
+          return rd_kafka_interceptor_add_on_acknowledgement(
+              client, "race",
+              [](rd_kafka_t*, rd_kafka_message_t*, void*) {
+                ++shared;
+                return RD_KAFKA_RESP_ERR_NO_ERROR;
+              },
+              nullptr);
+        },
+        nullptr);
+    const Client client = create(RD_KAFKA_PRODUCER, conf);
+    for (int i = 0; i < 100; ++i) {
+      produce(client.get());
+      ++shared;
+      rd_kafka_poll(client.get(), 1);
+    }
+    deliver(client.get());
+    std::exit(0);  // ThreadSanitizer's exit code, when it has seen something
+  };
+  EXPECT_EXIT(
+      child(), [](int status) { return !::testing::ExitedWithCode(0)(status); }, "data race");
+}
+#endif
 
 }  // namespace
 }  // namespace midtrace::test
