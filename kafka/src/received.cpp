@@ -14,6 +14,7 @@ namespace kafka {
 namespace detail {
 
 Delivery take_in(const Client& client, const rd_kafka_message_t* message) noexcept {
+  client.set_uncommitted();
   Delivery delivery{message, carried_context(message)};
   const Options& user = client.options().user;
   Context& creation = delivery.creation;

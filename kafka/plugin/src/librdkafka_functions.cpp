@@ -35,6 +35,8 @@
   FUNCTION(rd_kafka_interceptor_add_on_acknowledgement, rd_kafka_resp_err_t,                                \
            (rd_kafka_t * a, const char* b, rd_kafka_interceptor_f_on_acknowledgement_t* c, void* d),        \
            (a, b, c, d))                                                                                    \
+  FUNCTION(rd_kafka_interceptor_add_on_commit, rd_kafka_resp_err_t,                                         \
+           (rd_kafka_t * a, const char* b, rd_kafka_interceptor_f_on_commit_t* c, void* d), (a, b, c, d))   \
   FUNCTION(rd_kafka_interceptor_add_on_consume, rd_kafka_resp_err_t,                                        \
            (rd_kafka_t * a, const char* b, rd_kafka_interceptor_f_on_consume_t* c, void* d), (a, b, c, d))  \
   FUNCTION(rd_kafka_interceptor_add_on_destroy, rd_kafka_resp_err_t,                                        \

@@ -42,6 +42,7 @@ constexpr Word<IncomingContext> incoming_contexts[] = {{"continue", IncomingCont
                                                        {"restart", IncomingContext::restart},
                                                        {"ignore", IncomingContext::ignore}};
 constexpr Word<bool> switches[] = {{"true", true}, {"false", false}};
+constexpr Word<CommitSpans> commit_switches[] = {{"true", CommitSpans::on}, {"false", CommitSpans::off}};
 constexpr Word<PollSpans> poll_switches[] = {{"true", PollSpans::on}, {"false", PollSpans::off}};
 
 template <auto member, const auto& words>
@@ -89,6 +90,7 @@ constexpr Option known[] = {
      "continue, restart or ignore"},
     {"kafka.baggage.keys", read_keys, "a list of names"},
     {"kafka.poll.spans", choose<&Options::poll_spans, poll_switches>, "true or false"},
+    {"kafka.commit.spans", choose<&Options::commit_spans, commit_switches>, "true or false"},
     {"kafka.message.key", choose<&Options::capture_message_key, switches>, "true or false"},
     {"kafka.message.body.size", choose<&Options::capture_body_size, switches>, "true or false"},
     {"kafka.server.address", read_server, "host or host:port"},
@@ -126,6 +128,7 @@ const char* Properties::value(std::string_view name) const {
 
 Options Properties::options() const {
   Options options;
+  options.commit_spans = CommitSpans::off;
   options.poll_spans = PollSpans::off;  // without an end they say little; whoever wants them asks
   for (const auto& [name, value] : values_) {
     if (!name.starts_with(option_prefix)) continue;

@@ -62,6 +62,13 @@ enum class PollSpans : std::uint8_t {
   off,
 };
 
+// `commit` spans.
+enum class CommitSpans : std::uint8_t {
+  automatic,  // of commit() and its like
+  on,         // and one of zero length for each commit of others that librdkafka reports, automatic ones too
+  off,
+};
+
 using midtrace::IncomingContext;
 
 enum class Operation : std::uint8_t {
@@ -82,8 +89,9 @@ inline constexpr std::size_t operation_count = 10;
 struct Call {
   Operation operation;
   std::string_view topic;  // empty when the messages are of several topics
-  // send: the one message; when it finishes only its public fields may be read. poll and process: those that
-  // were received; empty when a process span finishes, because the application may have destroyed them.
+  // commit: none. send: the one message; when it finishes only its public fields may be read. poll and
+  // process: those that were received; empty when a process span finishes, because the application may have
+  // destroyed them.
   std::span<const rd_kafka_message_t* const> messages;
 };
 
@@ -101,6 +109,7 @@ struct Options {
   // Baggage that the application put into headers itself stays.
   std::optional<std::vector<std::string>> baggage_keys = std::nullopt;
   PollSpans poll_spans = PollSpans::automatic;
+  CommitSpans commit_spans = CommitSpans::automatic;
   // Also a `poll` span for a consume() or consume_batch() that returned no message.
   bool empty_polls = false;
   // messaging.kafka.message.key, where the key is UTF-8 without control characters and at most 1 KiB.
