@@ -25,6 +25,7 @@ struct InCommon {
   std::size_t messages = 0;
   std::size_t contexts = 0;
   const rd_kafka_message_t* first = nullptr;
+  const Delivery* last = nullptr;
   bool topic = true;
   bool partition = true;
   bool key = true;

@@ -13,6 +13,7 @@
 
 #include <midtrace/trace/backend.h>
 #include <midtrace/trace/instrumentation.h>
+#include <midtrace/trace/tracer.h>
 
 namespace midtrace {
 inline namespace v1 {
@@ -38,8 +39,9 @@ rd_kafka_resp_err_t on_consume(rd_kafka_t* handle, rd_kafka_message_t* message, 
   ThreadState* thread = thread_state();
   if (thread == nullptr || thread->wrapper_depth > 0) return RD_KAFKA_RESP_ERR_NO_ERROR;
   client.learn_name(handle);
-  const Delivery delivery = take_in(client, message);
-  thread->remember(delivery.print, message, client.id());
+  Delivery delivery = take_in(client, message);
+  if (client.options().user.capture_queue_time) delivery.received = current_tick();
+  thread->remember(delivery.print, message, client.id(), delivery.received);
   if (client.options().poll_spans) record_poll(client, {&delivery, 1}, false, 0, thread);
   return RD_KAFKA_RESP_ERR_NO_ERROR;
 }

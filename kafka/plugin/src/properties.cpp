@@ -52,15 +52,25 @@ bool choose(Options& options, std::string_view text) {
   return value.has_value();
 }
 
-bool read_keys(Options& options, std::string_view text) {
-  options.baggage_keys.emplace();
+std::vector<std::string> names_in(std::string_view text) {
+  std::vector<std::string> names;
   for (;;) {
     const std::size_t comma = text.find(',');
-    if (const std::string_view key = trimmed(text.substr(0, comma)); !key.empty())
-      options.baggage_keys->emplace_back(key);
-    if (comma == std::string_view::npos) return true;
+    if (const std::string_view name = trimmed(text.substr(0, comma)); !name.empty()) names.emplace_back(name);
+    if (comma == std::string_view::npos) return names;
     text.remove_prefix(comma + 1);
   }
+}
+
+bool read_keys(Options& options, std::string_view text) {
+  options.baggage_keys = names_in(text);
+  return true;
+}
+
+template <auto member>
+bool read_patterns(Options& options, std::string_view text) {
+  options.*member = names_in(text);
+  return true;
 }
 
 bool read_server(Options& options, std::string_view text) {
@@ -91,8 +101,11 @@ constexpr Option known[] = {
     {"kafka.baggage.keys", read_keys, "a list of names"},
     {"kafka.poll.spans", choose<&Options::poll_spans, poll_switches>, "true or false"},
     {"kafka.commit.spans", choose<&Options::commit_spans, commit_switches>, "true or false"},
+    {"kafka.headers", read_patterns<&Options::captured_headers>, "a list of patterns"},
+    {"kafka.headers.excluded", read_patterns<&Options::excluded_headers>, "a list of patterns"},
     {"kafka.message.key", choose<&Options::capture_message_key, switches>, "true or false"},
     {"kafka.message.body.size", choose<&Options::capture_body_size, switches>, "true or false"},
+    {"kafka.queue.time", choose<&Options::capture_queue_time, switches>, "true or false"},
     {"kafka.server.address", read_server, "host or host:port"},
     {"kafka.close.flush.timeout.ms", read_timeout, "a whole number of milliseconds"},
 };

@@ -116,6 +116,17 @@ struct Options {
   bool capture_message_key = true;
   // messaging.message.body.size.
   bool capture_body_size = false;
+  // Of consumers: midtrace.messaging.queue_time, the seconds from the message's timestamp to its receipt.
+  bool capture_queue_time = true;
+  // Of consume() and consume_batch(): midtrace.messaging.lag, how many messages the partition holds behind
+  // the last one received, by the newest answer of the broker; nobody is asked.
+  bool capture_lag = false;
+  // messaging.header.<name> for the headers of one message whose names match one of these patterns (`*`, `?`)
+  // and none of the excluded ones, where the value is UTF-8 without control characters. Empty: none. At most
+  // 16 headers, of at most 256 bytes; never a trace context or baggage. Headers may hold secrets: name those
+  // that do not.
+  std::vector<std::string> captured_headers = {};
+  std::vector<std::string> excluded_headers = {};
   // Names of baggage members that become current while a batch is processed, when all its messages agree on
   // the value. A single message's whole baggage always does.
   std::vector<std::string> batch_baggage = {};
