@@ -147,9 +147,14 @@ Client::Client(std::shared_ptr<const ReadyOptions> options, const rd_kafka_conf_
 
 Client::~Client() { delete cluster_id_.load(std::memory_order_relaxed); }
 
-void Client::ask_polled_elsewhere(const rd_kafka_t* handle) noexcept {
-  polled_elsewhere_ = !claim_client(poll_claim(handle));
-  if (!polled_elsewhere_) release_client(poll_claim(handle));
+void Client::ask_elsewhere(const rd_kafka_t* handle) noexcept {
+  const auto is_claimed = [](const void* claim) {
+    const bool claimed = !claim_client(claim);
+    if (!claimed) release_client(claim);
+    return claimed;
+  };
+  polled_elsewhere_ = is_claimed(poll_claim(handle));
+  committed_elsewhere_ = is_claimed(commit_claim(handle));
 }
 
 void Client::ask_name(const rd_kafka_t* handle) noexcept {
@@ -222,7 +227,7 @@ std::shared_ptr<Client> find_or_add_client(rd_kafka_t* handle) noexcept {
   try {
     client = std::make_shared<Client>(default_options(), rd_kafka_conf(handle));
     client->learn_name(handle);
-    client->ask_polled_elsewhere(handle);
+    client->ask_elsewhere(handle);
     Registry::instance().add(handle, client, name);
   } catch (...) {
     // As far as it came.

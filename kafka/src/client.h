@@ -15,6 +15,7 @@
 #include <string>
 #include <string_view>
 
+#include "open_commits.h"
 #include "open_sends.h"
 #include "ready_options.h"
 #include "spin_lock.h"
@@ -80,15 +81,28 @@ class Client {
 
   OpenSends& open_sends() noexcept { return open_sends_; }
 
+  OpenCommits& open_commits() noexcept { return open_commits_; }
+  // Whether our interceptor hears of commits. Set before the client is known to other threads.
+  void set_reports_commits() noexcept { reports_commits_ = true; }
+  bool reports_commits() const noexcept { return reports_commits_; }
+  // Whether there may be something to commit, as far as this module sees: a message was received, or a commit
+  // failed, since the last commit of what is stored.
+  void set_uncommitted() const noexcept {
+    if (!uncommitted_.load(std::memory_order_relaxed)) uncommitted_.store(true, std::memory_order_relaxed);
+  }
+  bool take_uncommitted() noexcept { return uncommitted_.exchange(false, std::memory_order_relaxed); }
+
   // Whether a second copy of midtrace in this process has to leave the handle alone.
   void set_claimed(const rd_kafka_t* handle) noexcept { claimed_ = handle; }
   const rd_kafka_t* claimed() const noexcept { return claimed_; }
   // Whether this copy has to, because the interceptors of another one see the messages.
   void set_traced_elsewhere() noexcept { traced_elsewhere_ = true; }
   bool traced_elsewhere() const noexcept { return traced_elsewhere_; }
-  // Whether those make the poll spans. Asked once, before the client is known to other threads.
-  void ask_polled_elsewhere(const rd_kafka_t* handle) noexcept;
+  // Whether those make the poll spans, and those of all commits. Asked once, before the client is known to
+  // other threads.
+  void ask_elsewhere(const rd_kafka_t* handle) noexcept;
   bool polled_elsewhere() const noexcept { return polled_elsewhere_; }
+  bool committed_elsewhere() const noexcept { return committed_elsewhere_; }
 
  private:
   void ask_name(const rd_kafka_t* handle) noexcept;
@@ -106,18 +120,26 @@ class Client {
   const rd_kafka_t* claimed_ = nullptr;
   bool traced_elsewhere_ = false;
   bool polled_elsewhere_ = false;
+  bool committed_elsewhere_ = false;
+  bool reports_commits_ = false;
+  mutable std::atomic<bool> uncommitted_{false};
   std::string client_id_;
   std::string group_;
   ServerAddress server_;
   TopicRules topic_rules_;
   mutable Topics topics_;
   OpenSends open_sends_;
+  OpenCommits open_commits_;
 };
 
-// A copy of midtrace whose interceptors make the poll spans of a client claims this beside the handle, so
-// that the wrapper of another copy makes none. The address lies inside the client and is nobody else's.
+// A copy of midtrace whose interceptors make the poll spans of a client, or those of all its commits, claims
+// this beside the handle, so that the wrapper of another copy makes none. The addresses lie inside the client
+// and are nobody else's.
 inline const void* poll_claim(const rd_kafka_t* handle) noexcept {
   return reinterpret_cast<const char*>(handle) + 1;
+}
+inline const void* commit_claim(const rd_kafka_t* handle) noexcept {
+  return reinterpret_cast<const char*>(handle) + 2;
 }
 
 // The clients of instrumented configurations, by handle.

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "client.h"
+#include "describe.h"
 #include "headers.h"
 #include "receive_spans.h"
 #include "received.h"
@@ -20,6 +21,18 @@ namespace {
 
 // What one call asks for at the most, so that a "give me everything" reserves no absurd memory.
 constexpr std::size_t max_batch = 100000;
+
+// Without asking the broker: every fetch tells where the partition ends.
+std::int64_t lag_behind(rd_kafka_t* consumer, const rd_kafka_message_t& message) noexcept {
+  std::int64_t low = -1;
+  std::int64_t high = -1;
+  if (message.rkt == nullptr ||
+      rd_kafka_get_watermark_offsets(consumer, rd_kafka_topic_name(message.rkt), message.partition, &low,
+                                     &high) != RD_KAFKA_RESP_ERR_NO_ERROR ||
+      high < 0 || message.offset < 0)
+    return -1;
+  return std::max<std::int64_t>(high - message.offset - 1, 0);
+}
 
 }  // namespace
 
@@ -49,15 +62,23 @@ Delivery PollCall::receive(const rd_kafka_message_t* message) noexcept {
   Delivery delivery{message};
   if (!marked_ || message == nullptr || message->err != RD_KAFKA_RESP_ERR_NO_ERROR) return delivery;
   delivery = take_in(*client_, message);
-  thread_state()->remember(delivery.print, message, client_->id());
+  if (client_->options().user.capture_queue_time) {
+    if (received_ == 0 || kind_ == Kind::loop) received_ = current_tick();
+    delivery.received = received_;
+  }
+  thread_state()->remember(delivery.print, message, client_->id(), delivery.received);
   return delivery;
 }
 
-void PollCall::finish(std::span<const Delivery> deliveries) noexcept {
+void PollCall::finish(std::span<Delivery> deliveries) noexcept {
   if (!marked_) return;
   client_->learn_cluster_id(consumer_);
+  if (client_->options().user.capture_lag) {
+    const auto last = std::find_if(deliveries.rbegin(), deliveries.rend(), is_message);
+    if (last != deliveries.rend()) last->lag = lag_behind(consumer_, *last->message);
+  }
   if (client_->polled_elsewhere()) return;
-  record_poll(*client_, deliveries, kind_ == Kind::batch, tick_, thread_state());
+  record_poll(*client_, deliveries, kind_ != Kind::one, tick_, thread_state());
 }
 
 }  // namespace detail

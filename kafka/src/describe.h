@@ -1,7 +1,8 @@
 // What is said of one message beside its topic: written on a span, or on the link that stands for the
 // message.
 //
-// Reads public fields only, except topic_name(), which uses the message's topic handle. Nothing throws but
+// Reads public fields only, except topic_name(), which uses the message's topic handle, and
+// describe_queue_time(), which asks a consumed message for its timestamp. Nothing throws but
 // OnLink, for lack of memory. Any thread. Source: conventions 2.5, and the old names of `messaging/dup`.
 #pragma once
 
@@ -11,6 +12,7 @@
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <string_view>
 #include <vector>
 
@@ -20,6 +22,7 @@
 #include <midtrace/kafka/message.h>
 #include <midtrace/semconv/attributes.h>
 #include <midtrace/trace/span.h>
+#include <midtrace/trace/tracer.h>
 
 namespace midtrace {
 inline namespace v1 {
@@ -75,6 +78,25 @@ void describe_body(const Client& client, const rd_kafka_message_t& message, cons
 template <class Set>
 void describe_tombstone(const rd_kafka_message_t& message, const Set& set) {
   if (message.payload == nullptr) set(semconv::messaging_kafka_message_tombstone, true);
+}
+
+// From the message's own time, whichever its topic keeps, to the receipt. Never negative: that the clocks
+// disagree is said beside it.
+template <class Set>
+void describe_queue_time(const Delivery& delivery, const Set& set) {
+  if (delivery.received == 0) return;
+  rd_kafka_timestamp_type_t type = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
+  const std::int64_t milliseconds = rd_kafka_message_timestamp(delivery.message, &type);
+  constexpr std::int64_t latest = std::numeric_limits<std::int64_t>::max() / 1000000;
+  if (type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE || milliseconds < 0 || milliseconds > latest) return;
+  const std::int64_t nanos = tick_to_unix_nanos(delivery.received) - milliseconds * 1000000;
+  set(semconv::midtrace_messaging_queue_time, nanos > 0 ? static_cast<double>(nanos) / 1e9 : 0.0);
+  if (nanos < 0) set(semconv::midtrace_messaging_clock_skewed, true);
+}
+
+template <class Set>
+void describe_lag(const Delivery& delivery, const Set& set) {
+  if (delivery.lag >= 0) set(semconv::midtrace_messaging_lag, delivery.lag);
 }
 
 struct OnSpan {

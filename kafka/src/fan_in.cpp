@@ -32,6 +32,7 @@ InCommon find_common(std::span<const Delivery> deliveries) noexcept {
     const rd_kafka_message_t& message = *delivery.message;
     ++common.messages;
     if (delivery.creation.span.valid()) ++common.contexts;
+    common.last = &delivery;
     if (common.first == nullptr) {
       common.first = &message;
       continue;
@@ -57,12 +58,14 @@ void describe_common(const Client& client, const InCommon& common, Span& span) n
   if (common.messages == 1) {
     describe_offset(client, common.first->offset, set);
     describe_body(client, *common.first, set);
+    describe_queue_time(*common.last, set);
   }
+  if (common.partition) describe_lag(*common.last, set);
 }
 
 std::span<const Link> make_links(const Client& client, std::span<const Delivery> deliveries,
                                  const InCommon& common, LinkBuffers& buffers) {
-  constexpr std::size_t attributes_per_link = 8;
+  constexpr std::size_t attributes_per_link = 10;
   buffers.links.clear();
   buffers.attributes.clear();
   buffers.partitions.clear();
@@ -86,6 +89,7 @@ std::span<const Link> make_links(const Client& client, std::span<const Delivery>
       if (!common.key) describe_key(client, message, set);
       if (!common.tombstone) describe_tombstone(message, set);
       describe_body(client, message, set);
+      describe_queue_time(delivery, set);
     }
     buffers.links.push_back(
         {delivery.creation.span,

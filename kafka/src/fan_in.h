@@ -26,6 +26,7 @@ struct InCommon {
   std::size_t untraced = 0;  // of topics without spans
   std::size_t contexts = 0;
   const rd_kafka_message_t* first = nullptr;
+  const Delivery* last = nullptr;
   bool topic = true;
   bool partition = true;
   bool key = true;

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <utility>
 
+#include "commit_spans.h"
 #include "headers.h"
 #include "receive_spans.h"
 #include "received.h"
@@ -12,6 +13,7 @@
 
 #include <midtrace/trace/backend.h>
 #include <midtrace/trace/instrumentation.h>
+#include <midtrace/trace/tracer.h>
 
 namespace midtrace {
 inline namespace v1 {
@@ -37,9 +39,16 @@ rd_kafka_resp_err_t on_consume(rd_kafka_t* handle, rd_kafka_message_t* message, 
   ThreadState* thread = thread_state();
   if (thread == nullptr || thread->wrapper_depth > 0) return RD_KAFKA_RESP_ERR_NO_ERROR;
   client.learn_name(handle);
-  const Delivery delivery = take_in(client, message);
-  thread->remember(delivery.print, message, client.id());
+  Delivery delivery = take_in(client, message);
+  if (client.options().user.capture_queue_time) delivery.received = current_tick();
+  thread->remember(delivery.print, message, client.id(), delivery.received);
   if (client.options().poll_spans) record_poll(client, {&delivery, 1}, false, 0, thread);
+  return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+rd_kafka_resp_err_t on_commit(rd_kafka_t* handle, const rd_kafka_topic_partition_list_t* offsets,
+                              rd_kafka_resp_err_t error, void* opaque) {
+  commit_reported(*static_cast<Client*>(opaque), handle, offsets, error);
   return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
@@ -51,6 +60,7 @@ rd_kafka_resp_err_t on_destroy(rd_kafka_t*, void* opaque) {
   if (const rd_kafka_t* claimed = client->claimed(); claimed != nullptr) {
     release_client(claimed);
     release_client(poll_claim(claimed));
+    release_client(commit_claim(claimed));
   }
   return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
@@ -69,7 +79,7 @@ void client_made(Instrumented& instrumented, rd_kafka_t* handle, const rd_kafka_
       // another copy of midtrace.
       if (!off) {
         client->set_traced_elsewhere();
-        client->ask_polled_elsewhere(handle);
+        client->ask_elsewhere(handle);
       }
       register_client(handle, client);
       return;
@@ -79,6 +89,11 @@ void client_made(Instrumented& instrumented, rd_kafka_t* handle, const rd_kafka_
     rd_kafka_interceptor_add_on_send(handle, interceptor_name, on_send, client.get());
     rd_kafka_interceptor_add_on_acknowledgement(handle, interceptor_name, on_acknowledgement, client.get());
     rd_kafka_interceptor_add_on_consume(handle, interceptor_name, on_consume, client.get());
+    if (options.mode == ModuleMode::on && options.user.commit_spans != CommitSpans::off) {
+      if (options.user.commit_spans == CommitSpans::on) claim_client(commit_claim(handle));
+      rd_kafka_interceptor_add_on_commit(handle, interceptor_name, on_commit, client.get());
+      client->set_reports_commits();
+    }
     register_client(handle, client);
   } catch (...) {
     report(Severity::error, "kafka.on_new",
@@ -89,7 +104,8 @@ void client_made(Instrumented& instrumented, rd_kafka_t* handle, const rd_kafka_
 void configuration_destroyed(std::unique_ptr<Instrumented> instrumented) noexcept {
   Client* client = instrumented->client.get();
   if (client == nullptr) return;
-  const bool ended = end_open_sends(*client);
+  bool ended = end_open_sends(*client);
+  ended = end_open_commits(*client) || ended;
   const std::chrono::milliseconds timeout = client->options().user.close_flush_timeout;
   if (ended && timeout.count() > 0) active_backend().flush(timeout);
 }

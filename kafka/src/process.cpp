@@ -9,6 +9,8 @@
 #include "received.h"
 #include "thread_state.h"
 
+#include <midtrace/trace/tracer.h>
+
 namespace midtrace {
 inline namespace v1 {
 namespace kafka {
@@ -85,7 +87,14 @@ ProcessSpan start_process(const rd_kafka_t* consumer, const rd_kafka_message_t* 
   }
   if (client == nullptr) client = unknown_client();
   if (client == nullptr || client->options().mode == ModuleMode::off) return {};
-  const Delivery delivery = take_in(*client, message);
+  Delivery delivery = take_in(*client, message);
+  if (client->options().user.capture_queue_time) {
+    const ThreadState* thread = existing_thread_state();
+    if (thread != nullptr && thread->recent != nullptr)
+      delivery.received = thread->recent->tick_of(message, delivery.print);
+    // On another thread than the one that received it, as near as can be.
+    if (delivery.received == 0) delivery.received = current_tick();
+  }
   return ProcessStart::make(client, {&delivery, 1}, false);
 }
 

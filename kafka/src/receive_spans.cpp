@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "captured_headers.h"
 #include "describe.h"
 #include "fan_in.h"
 #include "spans.h"
@@ -94,6 +95,7 @@ void record_poll(const Client& client, std::span<const Delivery> deliveries, boo
     if (!span.recording()) return;
     if (batch) span.set(semconv::messaging_batch_message_count, static_cast<std::int64_t>(common.messages));
     describe_common(client, common, span);
+    if (!batch && common.first != nullptr) describe_headers(client, *common.first, span);
     set_cluster(client, span);
     const Options& user = client.options().user;
     if (user.on_start) run_receive_hook(user.on_start, span, Operation::poll, topic, deliveries);
@@ -153,6 +155,7 @@ StartedProcess start_process_span(const Client& client, std::span<const Delivery
     if (batch)
       started.span.set(semconv::messaging_batch_message_count, static_cast<std::int64_t>(common.messages));
     describe_common(client, common, started.span);
+    if (!batch) describe_headers(client, *common.first, started.span);
     set_cluster(client, started.span);
     if (const Hook& hook = client.options().user.on_start) {
       run_receive_hook(hook, started.span, Operation::process, topic, deliveries);

@@ -15,6 +15,7 @@ namespace kafka {
 namespace detail {
 
 Delivery take_in(const Client& client, const rd_kafka_message_t* message) noexcept {
+  client.set_uncommitted();
   Delivery delivery{message, carried_context(message)};
   IncomingContext incoming = client.options().user.incoming_context;
   if (client.has_topic_rules()) {
@@ -47,13 +48,23 @@ bool RecentContexts::contains(std::uint64_t print) const noexcept {
   return print != 0 && std::find(prints_.begin(), prints_.end(), print) != prints_.end();
 }
 
-std::uint64_t RecentContexts::client_of(const rd_kafka_message_t* message) const noexcept {
+std::size_t RecentContexts::find(const rd_kafka_message_t* message) const noexcept {
   // Newest first, because librdkafka reuses the memory of destroyed messages.
   for (std::size_t age = 1; age <= capacity; ++age) {
     const std::size_t index = (next_ + capacity - age) % capacity;
-    if (messages_[index] == message) return clients_[index];
+    if (messages_[index] == message) return index;
   }
-  return 0;
+  return capacity;
+}
+
+std::uint64_t RecentContexts::client_of(const rd_kafka_message_t* message) const noexcept {
+  const std::size_t index = find(message);
+  return index < capacity ? clients_[index] : 0;
+}
+
+std::uint64_t RecentContexts::tick_of(const rd_kafka_message_t* message, std::uint64_t print) const noexcept {
+  const std::size_t index = find(message);
+  return index < capacity && prints_[index] == print ? ticks_[index] : 0;
 }
 
 std::shared_ptr<const ReceivedContexts> ReceivedContexts::make(

@@ -40,21 +40,29 @@ Delivery take_in(const Client& client, const rd_kafka_message_t* message) noexce
 
 class RecentContexts {
  public:
-  void add(std::uint64_t print, const rd_kafka_message_t* message, std::uint64_t client) noexcept {
+  void add(std::uint64_t print, const rd_kafka_message_t* message, std::uint64_t client,
+           std::uint64_t tick = 0) noexcept {
     prints_[next_] = print;
     messages_[next_] = message;
     clients_[next_] = client;
+    ticks_[next_] = tick;
     next_ = (next_ + 1) % capacity;
   }
   bool contains(std::uint64_t print) const noexcept;
   // The client that this message came from, or 0 when it was not received here.
   std::uint64_t client_of(const rd_kafka_message_t* message) const noexcept;
+  // When this message was received, or 0 when that is not known.
+  std::uint64_t tick_of(const rd_kafka_message_t* message, std::uint64_t print) const noexcept;
 
  private:
   static constexpr std::size_t capacity = 256;
+  // Where this message stands, or `capacity`.
+  std::size_t find(const rd_kafka_message_t* message) const noexcept;
+
   std::array<std::uint64_t, capacity> prints_{};
   std::array<const rd_kafka_message_t*, capacity> messages_{};
   std::array<std::uint64_t, capacity> clients_{};
+  std::array<std::uint64_t, capacity> ticks_{};
   std::size_t next_ = 0;
 };
 

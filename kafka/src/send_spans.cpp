@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "batch_send.h"
+#include "captured_headers.h"
 #include "describe.h"
 #include "error_names.h"
 #include "spans.h"
@@ -52,7 +53,9 @@ PendingSpan start_send(const Client& client, const SendStart& start,
                        .attributes = prepared->attributes,
                        .start_tick = start.start_tick};
   const Hook& hook = client.options().user.on_start;
-  if (!hook && start.linked == nullptr) [[likely]]
+  // Only now may the headers be read: a delivery report may not ask librdkafka.
+  const bool captures = !client.options().user.captured_headers.empty();
+  if (!hook && !captures && start.linked == nullptr) [[likely]]
     return tracer.start_pending(prepared->name, options);
 
   try {
@@ -66,10 +69,11 @@ PendingSpan start_send(const Client& client, const SendStart& start,
     link.context = *start.linked;
     options.links = {&link, 1};
   }
-  if (!hook) return tracer.start_pending(prepared->name, options);
+  if (!hook && !captures) return tracer.start_pending(prepared->name, options);
   rare->has_span = true;
   rare->started = tracer.start(prepared->name, options);
-  if (rare->started.recording()) {
+  if (captures) describe_headers(client, *start.message, rare->started);
+  if (hook && rare->started.recording()) {
     run_hook(hook, rare->started, {Operation::send, start.topic->name(), {&start.message, 1}});
   }
   return {};

@@ -58,10 +58,10 @@ bool ThreadState::was_received(std::uint64_t print) const noexcept {
   return recent != nullptr && recent->contains(print);
 }
 
-void ThreadState::remember(std::uint64_t print, const rd_kafka_message_t* message,
-                           std::uint64_t client) noexcept {
+void ThreadState::remember(std::uint64_t print, const rd_kafka_message_t* message, std::uint64_t client,
+                           std::uint64_t tick) noexcept {
   if (recent == nullptr) recent.reset(new (std::nothrow) RecentContexts);
-  if (recent != nullptr) recent->add(print, message, client);
+  if (recent != nullptr) recent->add(print, message, client, tick);
 }
 
 }  // namespace detail

@@ -100,7 +100,8 @@ struct ThreadState {
   // span when there is none.
   Context stored_context() noexcept;
   bool was_received(std::uint64_t print) const noexcept;
-  void remember(std::uint64_t print, const rd_kafka_message_t* message, std::uint64_t client) noexcept;
+  void remember(std::uint64_t print, const rd_kafka_message_t* message, std::uint64_t client,
+                std::uint64_t tick) noexcept;
 };
 
 // Null when there is no memory for it.

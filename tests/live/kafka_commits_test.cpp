@@ -1,5 +1,5 @@
-// Commits of an instrumented consumer: they make no spans, because on_commit has neither a beginning nor a
-// parent, and they are librdkafka's own in what they do and return.
+// librdkafka's own commit calls on an instrumented consumer: they make no spans unless Options::commit_spans
+// asks for them, and they are librdkafka's own in what they do and return.
 
 #include "live/kafka_fixture.h"
 

@@ -244,7 +244,9 @@ class KafkaFixture : public ::testing::Test {
 
   // The tree without what differs from run to run.
   std::string tree(testing::TreeOptions options = {}) {
-    options.without.push_back("messaging.kafka.cluster.id");
+    for (const char* varying :
+         {"messaging.kafka.cluster.id", "midtrace.messaging.queue_time", "midtrace.messaging.clock_skewed"})
+      options.without.push_back(varying);
     options.masked["server.port"] = "PORT";
     return recorder_->tree(options);
   }
@@ -253,7 +255,8 @@ class KafkaFixture : public ::testing::Test {
     return recorder_->tree(
         {.without = {"messaging.system", "messaging.operation.name", "messaging.operation.type",
                      "messaging.client.id", "messaging.consumer.group.name", "server.address", "server.port",
-                     "messaging.kafka.cluster.id", "messaging.destination.name"}});
+                     "messaging.kafka.cluster.id", "messaging.destination.name",
+                     "midtrace.messaging.queue_time", "midtrace.messaging.clock_skewed"}});
   }
 
   std::unique_ptr<Recorder> recorder_;

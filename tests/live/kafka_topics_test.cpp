@@ -99,6 +99,7 @@ TEST_F(KafkaTopicSwitches, ReceivedMessagesOfUntracedTopicsContinueTheTraceWitho
     const OwnedMessage message = poll(consumer.get());
     const auto processing = kafka::process(message.get());
     const Span work = start_span("ship");
+    EXPECT_EQ(kafka::commit_message(consumer.get(), message.get(), 0), RD_KAFKA_RESP_ERR_NO_ERROR);
   }
   EXPECT_EQ(tree({.attributes = false}), R"(
 send metrics.cpu PRODUCER

@@ -11,43 +11,47 @@
 #include <midtrace/trace/instrumentation.h>
 
 // Name, result, parameters, arguments.
-#define MIDTRACE_LIBRDKAFKA_FUNCTIONS(FUNCTION)                                                             \
-  FUNCTION(rd_kafka_clusterid, char*, (rd_kafka_t * a, int b), (a, b))                                      \
-  FUNCTION(rd_kafka_conf_destroy, void, (rd_kafka_conf_t * a), (a))                                         \
-  FUNCTION(rd_kafka_conf_get, rd_kafka_conf_res_t,                                                          \
-           (const rd_kafka_conf_t* a, const char* b, char* c, size_t* d), (a, b, c, d))                     \
-  FUNCTION(rd_kafka_conf_interceptor_add_on_conf_destroy, rd_kafka_resp_err_t,                              \
-           (rd_kafka_conf_t * a, const char* b, rd_kafka_interceptor_f_on_conf_destroy_t* c, void* d),      \
-           (a, b, c, d))                                                                                    \
-  FUNCTION(rd_kafka_conf_interceptor_add_on_conf_set, rd_kafka_resp_err_t,                                  \
-           (rd_kafka_conf_t * a, const char* b, rd_kafka_interceptor_f_on_conf_set_t* c, void* d),          \
-           (a, b, c, d))                                                                                    \
-  FUNCTION(rd_kafka_conf_interceptor_add_on_new, rd_kafka_resp_err_t,                                       \
-           (rd_kafka_conf_t * a, const char* b, rd_kafka_interceptor_f_on_new_t* c, void* d), (a, b, c, d)) \
-  FUNCTION(rd_kafka_err2name, const char*, (rd_kafka_resp_err_t a), (a))                                    \
-  FUNCTION(rd_kafka_header_add, rd_kafka_resp_err_t,                                                        \
-           (rd_kafka_headers_t * a, const char* b, ssize_t c, const void* d, ssize_t e), (a, b, c, d, e))   \
-  FUNCTION(rd_kafka_header_get_all, rd_kafka_resp_err_t,                                                    \
-           (const rd_kafka_headers_t* a, size_t b, const char** c, const void** d, size_t* e),              \
-           (a, b, c, d, e))                                                                                 \
-  FUNCTION(rd_kafka_header_remove, rd_kafka_resp_err_t, (rd_kafka_headers_t * a, const char* b), (a, b))    \
-  FUNCTION(rd_kafka_headers_new, rd_kafka_headers_t*, (size_t a), (a))                                      \
-  FUNCTION(rd_kafka_interceptor_add_on_acknowledgement, rd_kafka_resp_err_t,                                \
-           (rd_kafka_t * a, const char* b, rd_kafka_interceptor_f_on_acknowledgement_t* c, void* d),        \
-           (a, b, c, d))                                                                                    \
-  FUNCTION(rd_kafka_interceptor_add_on_consume, rd_kafka_resp_err_t,                                        \
-           (rd_kafka_t * a, const char* b, rd_kafka_interceptor_f_on_consume_t* c, void* d), (a, b, c, d))  \
-  FUNCTION(rd_kafka_interceptor_add_on_destroy, rd_kafka_resp_err_t,                                        \
-           (rd_kafka_t * a, const char* b, rd_kafka_interceptor_f_on_destroy_t* c, void* d), (a, b, c, d))  \
-  FUNCTION(rd_kafka_interceptor_add_on_send, rd_kafka_resp_err_t,                                           \
-           (rd_kafka_t * a, const char* b, rd_kafka_interceptor_f_on_send_t* c, void* d), (a, b, c, d))     \
-  FUNCTION(rd_kafka_mem_free, void, (rd_kafka_t * a, void* b), (a, b))                                      \
-  FUNCTION(rd_kafka_message_headers, rd_kafka_resp_err_t,                                                   \
-           (const rd_kafka_message_t* a, rd_kafka_headers_t** b), (a, b))                                   \
-  FUNCTION(rd_kafka_message_set_headers, void, (rd_kafka_message_t * a, rd_kafka_headers_t * b), (a, b))    \
-  FUNCTION(rd_kafka_name, const char*, (const rd_kafka_t* a), (a))                                          \
-  FUNCTION(rd_kafka_conf, const rd_kafka_conf_t*, (rd_kafka_t * a), (a))                                    \
-  FUNCTION(rd_kafka_topic_name, const char*, (const rd_kafka_topic_t* a), (a))                              \
+#define MIDTRACE_LIBRDKAFKA_FUNCTIONS(FUNCTION)                                                              \
+  FUNCTION(rd_kafka_clusterid, char*, (rd_kafka_t * a, int b), (a, b))                                       \
+  FUNCTION(rd_kafka_conf_destroy, void, (rd_kafka_conf_t * a), (a))                                          \
+  FUNCTION(rd_kafka_conf_get, rd_kafka_conf_res_t,                                                           \
+           (const rd_kafka_conf_t* a, const char* b, char* c, size_t* d), (a, b, c, d))                      \
+  FUNCTION(rd_kafka_conf_interceptor_add_on_conf_destroy, rd_kafka_resp_err_t,                               \
+           (rd_kafka_conf_t * a, const char* b, rd_kafka_interceptor_f_on_conf_destroy_t* c, void* d),       \
+           (a, b, c, d))                                                                                     \
+  FUNCTION(rd_kafka_conf_interceptor_add_on_conf_set, rd_kafka_resp_err_t,                                   \
+           (rd_kafka_conf_t * a, const char* b, rd_kafka_interceptor_f_on_conf_set_t* c, void* d),           \
+           (a, b, c, d))                                                                                     \
+  FUNCTION(rd_kafka_conf_interceptor_add_on_new, rd_kafka_resp_err_t,                                        \
+           (rd_kafka_conf_t * a, const char* b, rd_kafka_interceptor_f_on_new_t* c, void* d), (a, b, c, d))  \
+  FUNCTION(rd_kafka_err2name, const char*, (rd_kafka_resp_err_t a), (a))                                     \
+  FUNCTION(rd_kafka_header_add, rd_kafka_resp_err_t,                                                         \
+           (rd_kafka_headers_t * a, const char* b, ssize_t c, const void* d, ssize_t e), (a, b, c, d, e))    \
+  FUNCTION(rd_kafka_header_get_all, rd_kafka_resp_err_t,                                                     \
+           (const rd_kafka_headers_t* a, size_t b, const char** c, const void** d, size_t* e),               \
+           (a, b, c, d, e))                                                                                  \
+  FUNCTION(rd_kafka_header_remove, rd_kafka_resp_err_t, (rd_kafka_headers_t * a, const char* b), (a, b))     \
+  FUNCTION(rd_kafka_headers_new, rd_kafka_headers_t*, (size_t a), (a))                                       \
+  FUNCTION(rd_kafka_interceptor_add_on_acknowledgement, rd_kafka_resp_err_t,                                 \
+           (rd_kafka_t * a, const char* b, rd_kafka_interceptor_f_on_acknowledgement_t* c, void* d),         \
+           (a, b, c, d))                                                                                     \
+  FUNCTION(rd_kafka_interceptor_add_on_commit, rd_kafka_resp_err_t,                                          \
+           (rd_kafka_t * a, const char* b, rd_kafka_interceptor_f_on_commit_t* c, void* d), (a, b, c, d))    \
+  FUNCTION(rd_kafka_interceptor_add_on_consume, rd_kafka_resp_err_t,                                         \
+           (rd_kafka_t * a, const char* b, rd_kafka_interceptor_f_on_consume_t* c, void* d), (a, b, c, d))   \
+  FUNCTION(rd_kafka_interceptor_add_on_destroy, rd_kafka_resp_err_t,                                         \
+           (rd_kafka_t * a, const char* b, rd_kafka_interceptor_f_on_destroy_t* c, void* d), (a, b, c, d))   \
+  FUNCTION(rd_kafka_interceptor_add_on_send, rd_kafka_resp_err_t,                                            \
+           (rd_kafka_t * a, const char* b, rd_kafka_interceptor_f_on_send_t* c, void* d), (a, b, c, d))      \
+  FUNCTION(rd_kafka_mem_free, void, (rd_kafka_t * a, void* b), (a, b))                                       \
+  FUNCTION(rd_kafka_message_headers, rd_kafka_resp_err_t,                                                    \
+           (const rd_kafka_message_t* a, rd_kafka_headers_t** b), (a, b))                                    \
+  FUNCTION(rd_kafka_message_set_headers, void, (rd_kafka_message_t * a, rd_kafka_headers_t * b), (a, b))     \
+  FUNCTION(rd_kafka_message_timestamp, int64_t, (const rd_kafka_message_t* a, rd_kafka_timestamp_type_t* b), \
+           (a, b))                                                                                           \
+  FUNCTION(rd_kafka_name, const char*, (const rd_kafka_t* a), (a))                                           \
+  FUNCTION(rd_kafka_conf, const rd_kafka_conf_t*, (rd_kafka_t * a), (a))                                     \
+  FUNCTION(rd_kafka_topic_name, const char*, (const rd_kafka_topic_t* a), (a))                               \
   FUNCTION(rd_kafka_version, int, (), ())
 
 namespace {

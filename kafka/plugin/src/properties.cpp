@@ -42,6 +42,7 @@ constexpr Word<IncomingContext> incoming_contexts[] = {{"continue", IncomingCont
                                                        {"restart", IncomingContext::restart},
                                                        {"ignore", IncomingContext::ignore}};
 constexpr Word<bool> switches[] = {{"true", true}, {"false", false}};
+constexpr Word<CommitSpans> commit_switches[] = {{"true", CommitSpans::on}, {"false", CommitSpans::off}};
 constexpr Word<PollSpans> poll_switches[] = {{"true", PollSpans::on}, {"false", PollSpans::off}};
 
 template <auto member, const auto& words>
@@ -96,8 +97,12 @@ constexpr Option known[] = {
     {"kafka.untraced.topics", read_list<&Options::untraced_topics>, "a list of topics"},
     {"kafka.unpropagated.topics", read_list<&Options::unpropagated_topics>, "a list of topics"},
     {"kafka.poll.spans", choose<&Options::poll_spans, poll_switches>, "true or false"},
+    {"kafka.commit.spans", choose<&Options::commit_spans, commit_switches>, "true or false"},
+    {"kafka.headers", read_list<&Options::captured_headers>, "a list of patterns"},
+    {"kafka.headers.excluded", read_list<&Options::excluded_headers>, "a list of patterns"},
     {"kafka.message.key", choose<&Options::capture_message_key, switches>, "true or false"},
     {"kafka.message.body.size", choose<&Options::capture_body_size, switches>, "true or false"},
+    {"kafka.queue.time", choose<&Options::capture_queue_time, switches>, "true or false"},
     {"kafka.server.address", read_server, "host or host:port"},
     {"kafka.close.flush.timeout.ms", read_timeout, "a whole number of milliseconds"},
 };
@@ -133,6 +138,7 @@ const char* Properties::value(std::string_view name) const {
 
 Options Properties::options() const {
   Options options;
+  options.commit_spans = CommitSpans::off;
   options.poll_spans = PollSpans::off;  // without an end they say little; whoever wants them asks
   for (const auto& [name, value] : values_) {
     if (!name.starts_with(option_prefix)) continue;

@@ -42,7 +42,8 @@ int timeout_ms(std::chrono::milliseconds timeout) noexcept;
 // Brackets one poll: the time before it, the silence of our own interceptor during it, its span afterwards.
 class PollCall {
  public:
-  enum class Kind : std::uint8_t { one, batch };
+  // loop: a batch that many calls of librdkafka fill.
+  enum class Kind : std::uint8_t { one, batch, loop };
 
   PollCall(rd_kafka_t* consumer, Kind kind) noexcept;
   ~PollCall();
@@ -52,13 +53,14 @@ class PollCall {
   // Reads the context of a message that the library handed out. Null is allowed.
   Delivery receive(const rd_kafka_message_t* message) noexcept;
   // Makes the span. Once, after the last receive().
-  void finish(std::span<const Delivery> deliveries) noexcept;
+  void finish(std::span<Delivery> deliveries) noexcept;
   const std::shared_ptr<Client>& client() const noexcept { return client_; }
 
  private:
   std::shared_ptr<Client> client_;
   rd_kafka_t* consumer_;
   std::uint64_t tick_ = 0;
+  std::uint64_t received_ = 0;
   Kind kind_;
   bool marked_ = false;
 };

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include <midtrace/kafka/consumer.h>
+#include <midtrace/kafka/cpp_commit.h>
 #include <midtrace/kafka/instrument.h>
 #include <midtrace/kafka/process.h>
 #include <midtrace/kafka/producer.h>
@@ -163,7 +164,7 @@ inline BasicBatch<RdKafka::Message> consume_batch(RdKafka::KafkaConsumer& consum
   BasicBatch<RdKafka::Message> batch;
   const auto deadline = std::chrono::steady_clock::now() + timeout;
   std::chrono::milliseconds remaining = timeout;
-  detail::PollCall call(consumer.c_ptr(), detail::PollCall::Kind::batch);
+  detail::PollCall call(consumer.c_ptr(), detail::PollCall::Kind::loop);
   while (batch.size() < max_messages && detail::Access::make_room(batch)) {
     detail::OwnedMessage<RdKafka::Message> message(consumer.consume(detail::timeout_ms(remaining)));
     if (message->err() == RdKafka::ERR__TIMED_OUT) break;

@@ -30,9 +30,11 @@ struct Access;
 // One received message and the context it carried.
 struct Delivery {
   const rd_kafka_message_t* message = nullptr;
-  Context creation = {};    // its span is invalid when the message carried none
-  std::uint64_t print = 0;  // tells the context in the headers from others, also an ignored one; 0: none
-  bool traced = true;       // false: of a topic without spans
+  Context creation = {};       // its span is invalid when the message carried none
+  std::uint64_t print = 0;     // tells the context in the headers from others, also an ignored one; 0: none
+  bool traced = true;          // false: of a topic without spans
+  std::uint64_t received = 0;  // when, in ticks; 0: not asked
+  std::int64_t lag = -1;       // messages behind it in the partition, as far as known; else negative
 };
 
 // How the two APIs hand out messages.
@@ -192,6 +194,10 @@ struct Access {
   }
   template <class Handle>
   static const std::vector<Delivery>& deliveries(const BasicBatch<Handle>& batch) noexcept {
+    return batch.deliveries_;
+  }
+  template <class Handle>
+  static std::vector<Delivery>& deliveries(BasicBatch<Handle>& batch) noexcept {
     return batch.deliveries_;
   }
   template <class Handle>

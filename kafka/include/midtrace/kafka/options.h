@@ -62,6 +62,13 @@ enum class PollSpans : std::uint8_t {
   off,
 };
 
+// `commit` spans.
+enum class CommitSpans : std::uint8_t {
+  automatic,  // of commit() and its like
+  on,         // and one of zero length for each commit of others that librdkafka reports, automatic ones too
+  off,
+};
+
 using midtrace::IncomingContext;
 
 enum class Operation : std::uint8_t {
@@ -105,19 +112,31 @@ struct Options {
   // Names of the baggage members that may be put into messages and taken from them. Unset: all; empty: none.
   // Baggage that the application put into headers itself stays.
   std::optional<std::vector<std::string>> baggage_keys = std::nullopt;
-  // Topics by name or pattern (`*` stands for any bytes, `?` for one). Of these there are no send, poll and
-  // process spans; contexts travel as with mode propagate, and of a batch the other messages are traced.
+  // Topics by name or pattern (`*` stands for any bytes, `?` for one). Of these there are no spans;
+  // contexts travel as with mode propagate, and of a batch the other messages are traced.
   std::vector<std::string> untraced_topics = {};
   // Likewise. To messages of these nothing is added, and what received ones carry is ignored. Brokers refuse
   // messages with headers for topics whose message.format.version is older than 0.11.
   std::vector<std::string> unpropagated_topics = {};
   PollSpans poll_spans = PollSpans::automatic;
+  CommitSpans commit_spans = CommitSpans::automatic;
   // Also a `poll` span for a consume() or consume_batch() that returned no message.
   bool empty_polls = false;
   // messaging.kafka.message.key, where the key is UTF-8 without control characters and at most 1 KiB.
   bool capture_message_key = true;
   // messaging.message.body.size.
   bool capture_body_size = false;
+  // Of consumers: midtrace.messaging.queue_time, the seconds from the message's timestamp to its receipt.
+  bool capture_queue_time = true;
+  // Of consume() and consume_batch(): midtrace.messaging.lag, how many messages the partition holds behind
+  // the last one received, by the newest answer of the broker; nobody is asked.
+  bool capture_lag = false;
+  // messaging.header.<name> for the headers of one message whose names match one of these patterns (`*`, `?`)
+  // and none of the excluded ones, where the value is UTF-8 without control characters. Empty: none. At most
+  // 16 headers, of at most 256 bytes; never a trace context or baggage. Headers may hold secrets: name those
+  // that do not.
+  std::vector<std::string> captured_headers = {};
+  std::vector<std::string> excluded_headers = {};
   // Names of baggage members that become current while a batch is processed, when all its messages agree on
   // the value. A single message's whole baggage always does.
   std::vector<std::string> batch_baggage = {};
