@@ -228,22 +228,17 @@ struct Injection {
   const Context* stored = nullptr;  // instead of the span's own (CreationContext)
 };
 
-// Makes `carried`, which has the baggage, the context to write and writes it.
-void write(ThreadState& thread, const Outgoing& out, Context& carried, const SpanContext& own,
-           const Injection& injection) {
+// `ambient`, which has the baggage, is used up.
+inline void write(ThreadState& thread, const Outgoing& out, Context& ambient, const SpanContext& own,
+                  const Injection& injection) {
   if (!injection.wanted) return;
-  bool done = false;
-  if (injection.fits && injection.stored != nullptr) {
-    done = inject(thread, out, *injection.stored);
-  } else if (injection.fits) {
-    carried.span = own;
-    done = inject(thread, out, carried);
-  }
-  if (!done) skip_injection();
+  ambient.span = own;
+  const Context& carried = injection.stored != nullptr ? *injection.stored : ambient;
+  if (!injection.fits || !inject(thread, out, carried)) skip_injection();
 }
 
-// The same for a message of a batch that has one `send` span: its own is a `create` span, unless the message
-// carries a context without it, and what is kept until the report is a share in the batch's.
+// For a message of a batch that has one `send` span: the message's own is a `create` span, unless it carries
+// a context without that, and what is kept until the report is a share in the batch's span.
 void create_and_inject(Client& client, ThreadState& thread, BatchSends& batch, const Outgoing& out,
                        Context& ambient, const SendStart& start, const Injection& injection) {
   const bool creates = injection.wanted && injection.fits && injection.stored == nullptr;

@@ -9,7 +9,6 @@
 
 #include <librdkafka/rdkafka.h>
 
-#include <algorithm>
 #include <span>
 #include <string_view>
 
@@ -25,8 +24,10 @@ namespace detail {
 
 // Whether a propagator with these fields puts more than baggage into a message.
 inline bool carries_spans(std::span<const std::string_view> fields) noexcept {
-  return std::any_of(fields.begin(), fields.end(),
-                     [](std::string_view field) { return !is_baggage_field(field); });
+  for (const std::string_view field : fields) {
+    if (!is_baggage_field(field)) return true;
+  }
+  return false;
 }
 
 void message_sent(Client& client, const rd_kafka_t* handle, rd_kafka_message_t* message) noexcept;
