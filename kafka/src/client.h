@@ -15,6 +15,7 @@
 #include <string>
 #include <string_view>
 
+#include "detached_spans.h"
 #include "open_commits.h"
 #include "open_sends.h"
 #include "ready_options.h"
@@ -80,6 +81,7 @@ class Client {
   }
 
   OpenSends& open_sends() noexcept { return open_sends_; }
+  DetachedSpans& detached_spans() noexcept { return detached_spans_; }
 
   OpenCommits& open_commits() noexcept { return open_commits_; }
   // Whether our interceptor hears of commits. Set before the client is known to other threads.
@@ -130,6 +132,7 @@ class Client {
   mutable Topics topics_;
   OpenSends open_sends_;
   OpenCommits open_commits_;
+  DetachedSpans detached_spans_;
 };
 
 // A copy of midtrace whose interceptors make the poll spans of a client, or those of all its commits, claims

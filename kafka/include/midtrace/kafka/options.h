@@ -146,6 +146,10 @@ struct Options {
   // How long the destruction of a client may wait for the export of the spans that it ended. Zero: not at
   // all.
   std::chrono::milliseconds close_flush_timeout{500};
+  // After this long without use, a ProcessSpan that was detached and not ended is given up: it ends as an
+  // error with midtrace.process.ended_by `timeout`. Being current somewhere is use. Zero: never. The default
+  // is that of max.poll.interval.ms, after which Kafka itself gives up a consumer that does not come back.
+  std::chrono::milliseconds process_timeout{std::chrono::minutes(5)};
   // After a span of a sampled operation started, and before it ends.
   Hook on_start = {};
   Hook on_finish = {};
