@@ -13,6 +13,7 @@
 #include <midtrace/kafka/options.h>
 #include <midtrace/kafka/outbox.h>
 #include <midtrace/kafka/process.h>
+#include <midtrace/kafka/process_each.h>
 #include <midtrace/kafka/producer.h>
 
 #if __has_include(<librdkafka/rdkafkacpp.h>)

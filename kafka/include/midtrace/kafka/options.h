@@ -69,6 +69,13 @@ enum class CommitSpans : std::uint8_t {
   off,
 };
 
+// What becomes of the links of a batch's process span that are beyond SpanLimits::module_link_count.
+enum class LinkOverflow : std::uint8_t {
+  drop,   // they are counted on the span
+  chain,  // they go on spans `process <topic>` of kind INTERNAL and of no length, children of the process
+          // span
+};
+
 using midtrace::IncomingContext;
 
 enum class Operation : std::uint8_t {
@@ -140,6 +147,7 @@ struct Options {
   // Names of baggage members that become current while a batch is processed, when all its messages agree on
   // the value. A single message's whole baggage always does.
   std::vector<std::string> batch_baggage = {};
+  LinkOverflow link_overflow = LinkOverflow::drop;
   // `host` or `host:port` for server.address and server.port. Empty: the bootstrap server, when there is just
   // one.
   std::string server_address = {};
