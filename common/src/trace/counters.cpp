@@ -49,6 +49,7 @@ constexpr std::string_view names[] = {
     "invalid_utf8",
     "baggage_metadata_dropped",
     "operations_timed_out",
+    "statistics_dropped",
 };
 constexpr std::size_t size = static_cast<std::size_t>(Counter::count_);
 static_assert(sizeof(names) / sizeof(names[0]) == size);
