@@ -160,6 +160,21 @@ class LinkMaker {
 
 }  // namespace
 
+std::size_t links_that_fit(std::span<const Link> links, std::size_t most) noexcept {
+  constexpr std::size_t room = 160U * 1024;  // the rest is for the span's attributes and what slabs waste
+  constexpr std::size_t link_bytes = 96;
+  constexpr std::size_t attribute_bytes = 32;
+  most = std::min(most, links.size());
+  std::size_t bytes = 0;
+  for (std::size_t index = 0; index < most; ++index) {
+    bytes += link_bytes;
+    for (const Attribute& attribute : links[index].attributes)
+      bytes += attribute_bytes + attribute.value.size();
+    if (bytes > room && index > 0) return index;
+  }
+  return most;
+}
+
 FanIn make_links(const Client& client, std::span<const Delivery> deliveries, const InCommon& common,
                  LinkBuffers& buffers, LinkOverflow overflow, std::size_t limit) {
   if (common.contexts <= limit) {
@@ -167,7 +182,10 @@ FanIn make_links(const Client& client, std::span<const Delivery> deliveries, con
     for (const Delivery& delivery : deliveries) {
       if (carries_context(delivery)) maker.add(delivery, false);
     }
-    return {buffers.links, {}, 0};
+    const std::span<const Link> links = buffers.links;
+    const std::size_t own =
+        overflow == LinkOverflow::chain ? links_that_fit(links, links.size()) : links.size();
+    return {links.first(own), links.subspan(own), 0};
   }
   find_distinct(deliveries, common.contexts, buffers);
   const std::size_t distinct = buffers.distinct.size();
@@ -181,7 +199,7 @@ FanIn make_links(const Client& client, std::span<const Delivery> deliveries, con
     maker.add(deliveries[one.delivery], one.shared);
   }
   const std::span<const Link> links = buffers.links;
-  const std::size_t own = std::min(made, given);
+  const std::size_t own = chained != 0 ? links_that_fit(links, given) : std::min(made, given);
   return {links.first(own), links.subspan(own), static_cast<std::uint32_t>(distinct - made)};
 }
 

@@ -55,6 +55,10 @@ struct FanIn {
 // Spans beside the process span at the most, whatever the limits.
 inline constexpr std::size_t max_chained_spans = 1024;
 
+// How many of the links go on one span where none may be lost: at most so many, and no more than find room
+// below the default of SpanLimits::span_bytes. One at least.
+std::size_t links_that_fit(std::span<const Link> links, std::size_t most) noexcept;
+
 FanIn make_links(const Client& client, std::span<const Delivery> deliveries, const InCommon& common,
                  LinkBuffers& buffers, LinkOverflow overflow = LinkOverflow::drop,
                  std::size_t limit = module_link_limit());

@@ -1,6 +1,5 @@
 #include "receive_spans.h"
 
-#include <algorithm>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -78,7 +77,7 @@ void chain_links(const Client& client, const PreparedSpan& prepared, const Topic
   Context parent = process.around;
   parent.span = process.span.context();
   while (!links.empty()) {
-    const std::span<const Link> chunk = links.first(std::min(limit, links.size()));
+    const std::span<const Link> chunk = links.first(links_that_fit(links, limit));
     links = links.subspan(chunk.size());
     Span span = client.options().tracer.start(prepared.name,
                                               {.parent = &parent, .links = chunk, .module_link_limit = true});

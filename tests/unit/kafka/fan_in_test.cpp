@@ -50,9 +50,21 @@ class Messages {
       deliveries.push_back(std::move(delivery));
     }
   }
+  // A different text for each message.
+  void give_keys(std::size_t length) {
+    for (std::size_t i = 0; i < messages_.size(); ++i) {
+      std::string number = std::to_string(i);
+      keys_.push_back(number.append(length - number.size(), 'x'));
+    }
+    for (std::size_t i = 0; i < messages_.size(); ++i) {
+      messages_[i].key = keys_[i].data();
+      messages_[i].key_len = keys_[i].size();
+    }
+  }
   std::vector<Delivery> deliveries;
 
  private:
+  std::vector<std::string> keys_;
   std::vector<rd_kafka_message_t> messages_;
 };
 
@@ -247,6 +259,25 @@ TEST_F(KafkaFanInSpans, ChainedSpansOfTenThousandMessagesLoseNoLink) {
     EXPECT_EQ(span.parent_span_id, process_id);
     EXPECT_EQ(span.start_unix_nanos, span.end_unix_nanos);
   }
+}
+
+// 300 links are fewer than a span may have, and too long for it.
+TEST_F(KafkaFanInSpans, ChainedSpansLoseNoLinkToLongKeysEither) {
+  make_client({.link_overflow = LinkOverflow::chain});
+  testing::Recorder recorder;
+  std::vector<SpanContext> contexts;
+  for (std::uint64_t i = 0; i < 300; ++i)
+    contexts.push_back(context(i));
+  Messages batch(contexts);
+  batch.give_keys(1024);
+  kafka::detail::start_process_span(*client_, batch.deliveries, true, kafka::detail::thread_state())
+      .span.end();
+  const auto spans = recorder.spans();
+  EXPECT_EQ(spans.size(), 3U);
+  EXPECT_EQ(linked(spans).size(), 300U);
+  EXPECT_EQ(recorder.counters()[Counter::dropped_links], 0U);
+  EXPECT_EQ(recorder.counters()[Counter::dropped_attributes], 0U);
+  EXPECT_EQ(recorder.counters()[Counter::truncated_values], 0U);
 }
 
 TEST_F(KafkaFanInSpans, ChainedSpansAreInternalAndSayNothingOfAnOperation) {
