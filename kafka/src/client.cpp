@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <mutex>
@@ -124,7 +125,8 @@ class Registry {
 // As many as there are; a time beyond three centuries is for ever.
 std::int64_t nanos_of(std::chrono::milliseconds time) noexcept {
   constexpr std::int64_t nanos = 1000000;
-  return time.count() < INT64_MAX / nanos ? time.count() * nanos : INT64_MAX - 1;
+  const std::int64_t count = std::max<std::int64_t>(time.count(), 0);
+  return count < INT64_MAX / nanos ? count * nanos : INT64_MAX - 1;
 }
 
 std::shared_ptr<const ReadyOptions> default_options() {

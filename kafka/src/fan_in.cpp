@@ -5,6 +5,7 @@
 #include <bit>
 
 #include "describe.h"
+#include "received.h"
 
 #include <midtrace/semconv/attributes.h>
 
@@ -71,16 +72,12 @@ bool carries_context(const Delivery& delivery) noexcept {
   return is_traced(delivery) && delivery.creation.span.valid();
 }
 
-std::uint64_t mixed(std::uint64_t value, std::uint64_t seed) noexcept {
-  value = (value ^ seed) * 0x9E3779B97F4A7C15U;
-  return (value ^ (value >> 32U)) * 0xD6E8FEB86659FD93U;
-}
-
 // The contexts that differ, those that are sampled first. The hash's highest bits are the slot.
 void find_distinct(std::span<const Delivery> deliveries, std::size_t contexts, LinkBuffers& buffers) {
   const std::size_t capacity = std::bit_ceil(contexts * 2);
   const int shift = 64 - std::countr_zero(capacity);
-  const std::uint64_t seed = mixed(current_tick(), reinterpret_cast<std::uintptr_t>(buffers.slots.data()));
+  const std::uint64_t seed =
+      seeded_hash(current_tick(), reinterpret_cast<std::uintptr_t>(buffers.slots.data()));
   std::vector<LinkBuffers::Distinct>& distinct = buffers.distinct;
   buffers.slots.assign(capacity, 0);
   distinct.clear();
@@ -91,8 +88,10 @@ void find_distinct(std::span<const Delivery> deliveries, std::size_t contexts, L
   for (std::size_t index = 0; index < deliveries.size(); ++index) {
     if (!carries_context(deliveries[index])) continue;
     const SpanContext& context = deliveries[index].creation.span;
-    const std::uint64_t hash = mixed(
-        context.span_id.value ^ mixed(context.trace_id.low ^ mixed(context.trace_id.high, seed), seed), seed);
+    const std::uint64_t hash =
+        seeded_hash(context.span_id.value ^
+                        seeded_hash(context.trace_id.low ^ seeded_hash(context.trace_id.high, seed), seed),
+                    seed);
     std::size_t slot = hash >> shift;
     for (; buffers.slots[slot] != 0; slot = (slot + 1) & (capacity - 1)) {
       const SpanContext& known = context_of(distinct[buffers.slots[slot] - 1]);

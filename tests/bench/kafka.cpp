@@ -393,6 +393,8 @@ void kafka_process(Session& session) {
   }
   const Rounds rounds = interleave(contestants, session.rounds(40));
   if (tracing.counters().dropped_spans() != 0) problem = "spans were dropped";
+  if (tracing.counters()[Counter::spans_sampled] != tracing.counters()[Counter::spans_started])
+    problem = "not every span recorded";
   for (const std::size_t which : {1, 2, 0, 3, 4}) {
     const std::size_t size = batches[which].size();
     Row row{"Kafka process(batch) of " + std::to_string(size) + ", for each message", "ns",

@@ -6,8 +6,9 @@
 // OTEL_SEMCONV_STABILITY_OPT_IN.
 //
 // Hooks run on the thread that started or finished the span: the application's for sends, polls and process
-// spans, librdkafka's own for delivery reports. They must not call the Kafka client they are told about, and
-// what they throw is swallowed and counted (Counter::hook_failures).
+// spans, librdkafka's own for delivery reports, midtrace's own for a process span that it ended. They must
+// not call the Kafka client they are told about, and what they throw is swallowed and counted
+// (Counter::hook_failures).
 #pragma once
 
 #include <librdkafka/rdkafka.h>
