@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <mutex>
@@ -121,6 +122,13 @@ class Registry {
   Entry* first_ = nullptr;
 };
 
+// As many as there are; a time beyond three centuries is for ever.
+std::int64_t nanos_of(std::chrono::milliseconds time) noexcept {
+  constexpr std::int64_t nanos = 1000000;
+  const std::int64_t count = std::max<std::int64_t>(time.count(), 0);
+  return count < INT64_MAX / nanos ? count * nanos : INT64_MAX - 1;
+}
+
 std::shared_ptr<const ReadyOptions> default_options() {
   return std::make_shared<const ReadyOptions>(Options{});
 }
@@ -137,7 +145,8 @@ Client::Client(std::shared_ptr<const ReadyOptions> options, const rd_kafka_conf_
       topic_rules_(options_->user.untraced_topics, options_->user.unpropagated_topics,
                    !brokers_take_headers(configured(conf, "api.version.request"),
                                          configured(conf, "broker.version.fallback"))),
-      topics_(topic_rules_) {
+      topics_(topic_rules_),
+      detached_spans_(nanos_of(options_->user.process_timeout)) {
   if (client_id_ == "rdkafka") client_id_.clear();  // the default, which says nothing
   named_.store(!client_id_.empty() || conf == nullptr, std::memory_order_relaxed);
   if (server_.host.empty() && options_->user.server_address.empty()) {

@@ -15,6 +15,8 @@
 #include <string>
 #include <string_view>
 
+#include "detached_spans.h"
+#include "kept_statistics.h"
 #include "open_commits.h"
 #include "open_sends.h"
 #include "ready_options.h"
@@ -80,6 +82,8 @@ class Client {
   }
 
   OpenSends& open_sends() noexcept { return open_sends_; }
+  DetachedSpans& detached_spans() noexcept { return detached_spans_; }
+  KeptStatistics& kept_statistics() noexcept { return kept_statistics_; }
 
   OpenCommits& open_commits() noexcept { return open_commits_; }
   // Whether our interceptor hears of commits. Set before the client is known to other threads.
@@ -130,6 +134,8 @@ class Client {
   mutable Topics topics_;
   OpenSends open_sends_;
   OpenCommits open_commits_;
+  DetachedSpans detached_spans_;
+  KeptStatistics kept_statistics_;
 };
 
 // A copy of midtrace whose interceptors make the poll spans of a client, or those of all its commits, claims

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "interceptors.h"
+#include "statistics.h"
 
 #include <midtrace/trace/instrumentation.h>
 
@@ -74,7 +75,10 @@ bool instrument(rd_kafka_conf_t* conf, Options options) noexcept {
              "nothing.");
       return true;
     }
-    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return true;
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
+      detail::keep_unclaimed_statistics(conf);
+      return true;
+    }
     report(Severity::error, "kafka.instrument", rd_kafka_err2str(error));
   } catch (...) {
     report(Severity::error, "kafka.instrument", "There was no memory to instrument a Kafka configuration.");

@@ -4,11 +4,13 @@
 #include <exception>
 
 #include "client.h"
+#include "detached_spans.h"
 #include "headers.h"
 #include "receive_spans.h"
 #include "received.h"
 #include "thread_state.h"
 
+#include <midtrace/semconv/attributes.h>
 #include <midtrace/trace/tracer.h>
 
 namespace midtrace {
@@ -55,6 +57,7 @@ struct ProcessStart {
                           bool batch) noexcept {
     ProcessSpan span;
     if (client == nullptr || deliveries.empty()) return span;
+    client->detached_spans().look();
     StartedProcess started = start_process_span(*client, deliveries, batch, thread_state());
     if (!started.current) return span;
     span.span_ = std::move(started.span);
@@ -100,38 +103,115 @@ ProcessSpan start_process(const rd_kafka_t* consumer, const rd_kafka_message_t* 
 
 }  // namespace detail
 
-ProcessActivation::ProcessActivation(const ProcessSpan& span) noexcept
-    : mark_(span.single_, span.batch_), scope_(span.make_current()) {}
+namespace {
 
-Scope ProcessSpan::make_current() const noexcept {
+std::shared_ptr<detail::DetachedSpan> in_use(const std::shared_ptr<detail::DetachedSpan>& limited) noexcept {
+  return limited != nullptr && limited->use() ? limited : nullptr;
+}
+
+}  // namespace
+
+ProcessActivation::ProcessActivation(const ProcessSpan& span) noexcept
+    : used_(in_use(span.limited_)),
+      mark_(span.single_, span.batch_),
+      scope_(span.make_current(used_ != nullptr)) {}
+
+void ProcessActivation::end() noexcept {
+  scope_.end();
+  mark_.end();
+  if (used_ != nullptr) stop_using();
+}
+
+void ProcessActivation::stop_using() noexcept {
+  used_->stop_using();
+  used_.reset();
+}
+
+Scope ProcessSpan::make_current(bool usable) const noexcept {
   if (!current_) return Scope(Context::current());
+  if (limited_ != nullptr) {
+    if (usable) return limited_->span.activate(around_);
+    Context context = around_;
+    context.span = limited_->context;
+    return Scope(context);
+  }
   if (span_.context().valid()) return span_.activate(around_);
   return Scope(around_);
 }
 
+Span* ProcessSpan::used_span() const noexcept {
+  return limited_ != nullptr && limited_->pin() ? &limited_->span : &span_;
+}
+
+void ProcessSpan::take(ProcessSpan&& other) noexcept {
+  span_ = std::move(other.span_);
+  around_ = std::move(other.around_);
+  client_ = std::move(other.client_);
+  batch_ = std::move(other.batch_);
+  limited_ = std::move(other.limited_);
+  single_ = other.single_;
+  topic_ = std::exchange(other.topic_, nullptr);
+  exceptions_ = std::uncaught_exceptions();
+  detached_ = other.detached_;
+  current_ = std::exchange(other.current_, false);
+  failed_ = other.failed_;
+  if (limited_ != nullptr) limited_->unpin();
+}
+
+ProcessSpan::ProcessSpan(ProcessSpan&& other) noexcept { take(std::move(other)); }
+
 ProcessSpan& ProcessSpan::operator=(ProcessSpan&& other) noexcept {
   if (this != &other) {
-    end();
-    span_ = std::move(other.span_);
-    around_ = std::move(other.around_);
-    client_ = std::move(other.client_);
-    batch_ = std::move(other.batch_);
-    single_ = other.single_;
-    topic_ = other.topic_;
-    current_ = std::exchange(other.current_, false);
-    failed_ = other.failed_;
+    destroy();
+    take(std::move(other));
   }
   return *this;
 }
 
-void ProcessSpan::set_error(std::string_view error_type, std::string_view description) noexcept {
-  failed_ = true;
-  span_.set_error(error_type, description);
+ProcessSpan::~ProcessSpan() { destroy(); }
+
+void ProcessSpan::destroy() noexcept {
+  if (topic_ == nullptr) return;
+  if (detached_ && std::uncaught_exceptions() > exceptions_) {
+    if (!failed_) set_error("_OTHER", "left by an exception");
+    close(StaticString("exception"));
+  } else {
+    close(StaticString("destroyed"));
+  }
 }
 
-void ProcessSpan::end() noexcept {
-  if (client_ != nullptr && topic_ != nullptr) detail::finish_process_span(*client_, *topic_, span_);
-  span_.end();
+// Before it can be moved or handed to anybody. Without memory there is no time limit.
+void ProcessSpan::detach() noexcept {
+  detached_ = true;
+  if (!span_.recording() || client_ == nullptr || topic_ == nullptr) return;
+  detail::DetachedSpans& spans = client_->detached_spans();
+  if (!spans.limited()) return;
+  try {
+    // The span is moved only when the memory is there.
+    limited_ = std::make_shared<detail::DetachedSpan>(std::move(span_), client_, *topic_);
+    spans.add(*limited_);
+  } catch (...) {
+  }
+}
+
+void ProcessSpan::set_error(std::string_view error_type, std::string_view description) noexcept {
+  failed_ = true;
+  if (limited_ == nullptr) return span_.set_error(error_type, description);
+  if (!limited_->use()) return;
+  limited_->span.set_error(error_type, description);
+  limited_->stop_using();
+}
+
+void ProcessSpan::close(StaticString ended_by) noexcept {
+  if (topic_ == nullptr || client_ == nullptr) return;
+  Span* span = &span_;
+  if (limited_ != nullptr) {
+    if (!limited_->end_by_holder()) return;
+    client_->detached_spans().remove(*limited_);
+    span = &limited_->span;
+  }
+  if (detached_) span->set(semconv::midtrace_process_ended_by, ended_by);
+  detail::finish_process_span(*client_, *topic_, *span);
 }
 
 ProcessScope::ProcessScope(ProcessSpan span) noexcept
@@ -146,6 +226,7 @@ ProcessScope::~ProcessScope() {
 
 ProcessSpan ProcessScope::detach() noexcept {
   activation_.end();
+  span_.detach();
   return std::move(span_);
 }
 

@@ -69,6 +69,24 @@ Baggage agreed_baggage(const Client& client, std::span<const Delivery> deliverie
   return result;
 }
 
+// The links that have no place on the process span, on spans below it. They are no operations of their own,
+// so that nobody counts the batch twice.
+void chain_links(const Client& client, const PreparedSpan& prepared, const Topic& topic,
+                 const StartedProcess& process, std::span<const Link> links) noexcept {
+  const std::size_t limit = module_link_limit();
+  Context parent = process.around;
+  parent.span = process.span.context();
+  while (!links.empty()) {
+    const std::span<const Link> chunk = links.first(links_that_fit(links, limit));
+    links = links.subspan(chunk.size());
+    Span span = client.options().tracer.start(prepared.name,
+                                              {.parent = &parent, .links = chunk, .module_link_limit = true});
+    span.set(semconv::messaging_system, StaticString("kafka"));
+    if (!topic.name().empty()) span.set(semconv::messaging_destination_name, topic.name());
+    if (!span.recording()) count(Counter::dropped_links, chunk.size());
+  }
+}
+
 }  // namespace
 
 void record_poll(const Client& client, std::span<const Delivery> deliveries, bool batch,
@@ -84,13 +102,14 @@ void record_poll(const Client& client, std::span<const Delivery> deliveries, boo
     if (prepared == nullptr) return;
     Context parent = ambient;
     follow_decision(deliveries, parent);
-    Span span = client.options().tracer.start(
-        prepared->name, {.kind = SpanKind::client,
-                         .parent = &parent,
-                         .links = make_links(client, deliveries, common, thread->buffers),
-                         .attributes = prepared->attributes,
-                         .start_tick = start_tick,
-                         .module_link_limit = true});
+    const FanIn fan_in = make_links(client, deliveries, common, thread->buffers);
+    Span span = client.options().tracer.start(prepared->name, {.kind = SpanKind::client,
+                                                               .parent = &parent,
+                                                               .links = fan_in.links,
+                                                               .attributes = prepared->attributes,
+                                                               .start_tick = start_tick,
+                                                               .module_link_limit = true,
+                                                               .dropped_links = fan_in.dropped});
     release_large(thread->buffers);
     if (!span.recording()) return;
     if (batch) span.set(semconv::messaging_batch_message_count, static_cast<std::int64_t>(common.messages));
@@ -139,7 +158,9 @@ StartedProcess start_process_span(const Client& client, std::span<const Delivery
     Context parent = started.around;
     if (continues) parent.span = creation->span;
     follow_decision(deliveries, parent);
-    std::span<const Link> links = make_links(client, deliveries, common, thread->buffers);
+    const FanIn fan_in =
+        make_links(client, deliveries, common, thread->buffers, client.options().user.link_overflow);
+    std::span<const Link> links = fan_in.links;
     if (continues && ambient.span.valid()) {
       thread->buffers.links.push_back({ambient.span});
       links = thread->buffers.links;
@@ -148,9 +169,12 @@ StartedProcess start_process_span(const Client& client, std::span<const Delivery
                                                                   .parent = &parent,
                                                                   .links = links,
                                                                   .attributes = prepared->attributes,
-                                                                  .module_link_limit = true});
-    release_large(thread->buffers);
+                                                                  .module_link_limit = true,
+                                                                  .dropped_links = fan_in.dropped});
     started.topic = &topic;
+    if (started.span.recording() && !fan_in.overflow.empty())
+      chain_links(client, *prepared, topic, started, fan_in.overflow);
+    release_large(thread->buffers);
     if (!started.span.recording()) return started;
     if (batch)
       started.span.set(semconv::messaging_batch_message_count, static_cast<std::int64_t>(common.messages));

@@ -9,6 +9,8 @@
 #include "headers.h"
 #include "spans.h"
 
+#include <midtrace/trace/tracer.h>
+
 namespace midtrace {
 inline namespace v1 {
 namespace kafka {
@@ -74,10 +76,12 @@ std::shared_ptr<const ReceivedContexts> ReceivedContexts::make(
     const std::size_t capacity = std::bit_ceil(deliveries.size() * 2 + 2);
     contexts->slots_ = std::make_unique<std::uint64_t[]>(capacity);
     contexts->mask_ = capacity - 1;
+    contexts->shift_ = 64 - std::countr_zero(capacity);
+    contexts->seed_ = seeded_hash(current_tick(), reinterpret_cast<std::uintptr_t>(contexts->slots_.get()));
     for (const Delivery& delivery : deliveries) {
       const std::uint64_t print = delivery.print;
       if (print == 0) continue;
-      std::size_t index = (print >> 8U) & contexts->mask_;
+      std::size_t index = contexts->slot_of(print);
       while (contexts->slots_[index] != 0 && contexts->slots_[index] != print)
         index = (index + 1) & contexts->mask_;
       contexts->slots_[index] = print;
@@ -88,9 +92,18 @@ std::shared_ptr<const ReceivedContexts> ReceivedContexts::make(
   }
 }
 
+std::size_t ReceivedContexts::longest_run() const noexcept {
+  std::size_t longest = 0;
+  for (std::size_t index = 0, run = 0; index <= mask_; ++index) {
+    run = slots_[index] != 0 ? run + 1 : 0;
+    longest = std::max(longest, run);
+  }
+  return longest;
+}
+
 bool ReceivedContexts::contains(std::uint64_t print) const noexcept {
   if (print == 0) return false;
-  for (std::size_t index = (print >> 8U) & mask_; slots_[index] != 0; index = (index + 1) & mask_) {
+  for (std::size_t index = slot_of(print); slots_[index] != 0; index = (index + 1) & mask_) {
     if (slots_[index] == print) return true;
   }
   return false;

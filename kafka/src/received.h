@@ -34,6 +34,12 @@ inline std::uint64_t fingerprint(const SpanContext& context,
   return (mixed & ~std::uint64_t{3}) | (static_cast<std::uint64_t>(incoming) + 1);
 }
 
+// For hash tables of what comes from outside: whoever chose the values cannot know where they go.
+inline std::uint64_t seeded_hash(std::uint64_t value, std::uint64_t seed) noexcept {
+  value = (value ^ seed) * 0x9E3779B97F4A7C15U;
+  return (value ^ (value >> 32U)) * 0xD6E8FEB86659FD93U;
+}
+
 // A message as the client's options let it in: its context and baggage, and its fingerprint in any case.
 // Reads the headers.
 Delivery take_in(const Client& client, const rd_kafka_message_t* message) noexcept;
@@ -71,10 +77,17 @@ class ReceivedContexts {
   // Null when there is no memory for it.
   static std::shared_ptr<const ReceivedContexts> make(std::span<const Delivery> deliveries) noexcept;
   bool contains(std::uint64_t print) const noexcept;
+  // Of slots that are taken; a search looks at no more of them. For tests.
+  std::size_t longest_run() const noexcept;
 
  private:
+  // The hash's highest bits are the slot.
+  std::size_t slot_of(std::uint64_t print) const noexcept { return seeded_hash(print, seed_) >> shift_; }
+
   std::unique_ptr<std::uint64_t[]> slots_;
   std::size_t mask_ = 0;
+  int shift_ = 0;
+  std::uint64_t seed_ = 0;
 };
 
 }  // namespace detail

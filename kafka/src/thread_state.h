@@ -77,6 +77,13 @@ struct LinkBuffers {
   std::vector<Link> links;
   std::vector<Attribute> attributes;
   std::vector<std::array<char, 12>> partitions;
+  // Only where there are more contexts than links: one for each that differs, and a hash table of them.
+  struct Distinct {
+    std::uint32_t delivery;
+    bool shared;  // by several messages
+  };
+  std::vector<Distinct> distinct;
+  std::vector<std::uint32_t> slots;
 };
 
 struct ThreadState {

@@ -24,6 +24,7 @@ constexpr Case all_cases[] = {
 #ifdef MIDTRACE_BENCH_KAFKA
     {"kafka.produce", kafka_produce},
     {"kafka.acknowledgement", kafka_acknowledgement},
+    {"kafka.process", kafka_process},
     {"kafka.memory", kafka_memory},
 #endif
 };

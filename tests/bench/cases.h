@@ -35,6 +35,7 @@ void otlp_encode(Session& session);
 // kafka.cpp, where the module is built
 void kafka_produce(Session& session);
 void kafka_acknowledgement(Session& session);
+void kafka_process(Session& session);
 void kafka_memory(Session& session);
 std::vector<double> child_kafka_hand();
 std::vector<double> child_kafka_sampled();

@@ -101,7 +101,7 @@ midtrace_why() {
     protobuf-compiler | libprotobuf-dev) echo "reads in tests what midtrace::otlp sent" ;;
     libssl-dev | openssl) echo "a server with TLS in tests of midtrace::otlp" ;;
     libgtest-dev | libgmock-dev) echo "the test framework" ;;
-    nlohmann-json3-dev) echo "reads JSON in midtrace-view and in tests" ;;
+    nlohmann-json3-dev) echo "reads JSON in midtrace::kafka (needed only to build it), midtrace-view and tests" ;;
     libasio-dev) echo "asynchronous I/O, for the tests of midtrace/context/asio.h" ;;
     libspdlog-dev) echo "logging, for the tests of midtrace/context/spdlog.h" ;;
     clang-14) echo "the second compiler; ThreadSanitizer and fuzzing use it" ;;

@@ -5,6 +5,8 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 #include <new>
@@ -199,6 +201,17 @@ void discard_queued() noexcept {
   if (discarded != 0) count(Counter::dropped_after_shutdown, discarded);
 }
 
+// Of call_at_collection(). Never emptied.
+constinit std::array<std::atomic<void (*)() noexcept>, 8> chores{};
+
+void do_chores() noexcept {
+  for (const auto& chore : chores) {
+    const auto function = chore.load(std::memory_order_acquire);
+    if (function == nullptr) return;
+    function();
+  }
+}
+
 // Exports all there is, and tells those who wait for it whether everything since the last time went well.
 bool export_everything(Run& run, SteadyClock::time_point deadline) noexcept {
   {
@@ -208,6 +221,7 @@ bool export_everything(Run& run, SteadyClock::time_point deadline) noexcept {
       deadline = std::max(deadline, call->deadline);
     }
   }
+  do_chores();
   drain(run);
   export_pending(run);
   for (const auto& exporter : run.options.exporters) {
@@ -249,6 +263,7 @@ bool collect(Run& run) noexcept {
   while (!run.stop.load(std::memory_order_acquire)) {
     wait(run);
     if (run.stop.load(std::memory_order_acquire)) break;
+    do_chores();
     drain_for_all(run);
     if (SteadyClock::now() - run.last_export >= run.options.batch.schedule_delay) {
       export_pending(run);
@@ -358,6 +373,15 @@ Run* current_run() noexcept {
 }
 
 }  // namespace
+
+bool call_at_collection(void (*function)() noexcept) noexcept {
+  for (auto& chore : chores) {
+    void (*known)() noexcept = nullptr;
+    if (chore.compare_exchange_strong(known, function, std::memory_order_acq_rel) || known == function)
+      return true;
+  }
+  return false;
+}
 
 bool Collector::configure(CollectorOptions options) {
   detect_tick_source();

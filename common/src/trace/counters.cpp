@@ -48,6 +48,8 @@ constexpr std::string_view names[] = {
     "export_lost_internal",
     "invalid_utf8",
     "baggage_metadata_dropped",
+    "operations_timed_out",
+    "statistics_dropped",
 };
 constexpr std::size_t size = static_cast<std::size_t>(Counter::count_);
 static_assert(sizeof(names) / sizeof(names[0]) == size);

@@ -155,12 +155,18 @@ void Tracer::open_record(Span& span, const Lineage& lineage, std::uint32_t gener
   }
   for (const Link& link : options.links)
     record_link(*record, link);
+  if (options.dropped_links != 0) [[unlikely]] {
+    record->totals.dropped_links += options.dropped_links;
+    count(Counter::dropped_links, options.dropped_links);
+  }
   span.record_ = record;
   span.backend_ = &backend;
   NativeBackend& native = NativeBackend::instance();
   if (native.has_processors() && &backend == &native) [[unlikely]]
     native.tell_processors(span, options.parent);
 }
+
+std::uint32_t module_link_limit() noexcept { return pool_limits().module_link_count; }
 
 SamplerNeeds sampler_needs() noexcept { return active_backend().needs(); }
 

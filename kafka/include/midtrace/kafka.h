@@ -13,7 +13,9 @@
 #include <midtrace/kafka/options.h>
 #include <midtrace/kafka/outbox.h>
 #include <midtrace/kafka/process.h>
+#include <midtrace/kafka/process_each.h>
 #include <midtrace/kafka/producer.h>
+#include <midtrace/kafka/statistics.h>
 
 #if __has_include(<librdkafka/rdkafkacpp.h>)
 #include <midtrace/kafka/cpp.h>

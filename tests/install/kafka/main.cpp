@@ -29,6 +29,9 @@ int main() {
     rd_kafka_producev(producer, RD_KAFKA_V_TOPIC("orders"), RD_KAFKA_V_VALUE(const_cast<char*>("one"), 3),
                       RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
     delivered = rd_kafka_flush(producer, 20000) == RD_KAFKA_RESP_ERR_NO_ERROR;
+    midtrace::kafka::take_statistics(producer, "{\"ts\": 1}", 9);
+    const auto statistics = midtrace::kafka::statistics(producer);
+    delivered = delivered && statistics != nullptr && statistics->ts == 1;
     rd_kafka_destroy(producer);
   }
   std::ifstream file(path);

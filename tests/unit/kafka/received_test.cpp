@@ -77,5 +77,20 @@ TEST(KafkaReceived, ABatchKnowsAllItsContexts) {
   EXPECT_FALSE(ReceivedContexts::make({})->contains(fingerprint(context(1))));
 }
 
+// Whoever writes to a topic chooses the contexts; none of them makes a batch slow.
+TEST(KafkaReceived, ContextsWhosePrintsLookAlikeAreFoundAtOnce) {
+  for (const unsigned shift : {2U, 20U, 40U, 48U}) {
+    std::vector<Delivery> deliveries(20000);
+    for (std::size_t i = 0; i < deliveries.size(); ++i)
+      deliveries[i].print = (static_cast<std::uint64_t>(i + 1) << shift) | 1U;
+    const auto contexts = ReceivedContexts::make(deliveries);
+    ASSERT_NE(contexts, nullptr);
+    for (const Delivery& delivery : deliveries)
+      EXPECT_TRUE(contexts->contains(delivery.print));
+    EXPECT_LT(contexts->longest_run(), 200U) << "shift " << shift;
+    EXPECT_FALSE(contexts->contains(3));
+  }
+}
+
 }  // namespace
 }  // namespace midtrace

@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include <midtrace/testing/testing.h>
+#include <midtrace/trace/instrumentation.h>
 #include <midtrace/trace/tracer.h>
 
 #include "test_exporters.h"
@@ -381,6 +382,26 @@ TEST(Collector, gets_no_signals) {
   sigset_t own;
   pthread_sigmask(SIG_SETMASK, nullptr, &own);
   EXPECT_EQ(sigismember(&own, SIGTERM), 0) << "the caller's own mask is as before";
+}
+
+// Spans that a module ends when it is asked are in the flush that asked.
+TEST(Chores, are_done_before_a_flush_and_at_each_look_at_the_queues) {
+  static std::atomic<int> done{0};
+  static std::atomic<bool> ends_a_span{false};
+  const auto chore = []() noexcept {
+    ++done;
+    if (ends_a_span.exchange(false)) make_spans(1);
+  };
+  auto exporter = std::make_shared<CountingExporter>();
+  BatchOptions batch;
+  batch.schedule_delay = milliseconds(5);
+  Traced traced(exporter, batch);
+  EXPECT_TRUE(call_at_collection(chore));
+  EXPECT_TRUE(call_at_collection(chore)) << "a second time is the first";
+  EXPECT_TRUE(eventually([] { return done >= 2; }));
+  ends_a_span = true;
+  EXPECT_TRUE(traced.telemetry.flush());
+  EXPECT_EQ(traced.counted(Counter::spans_exported), 1U);
 }
 
 }  // namespace

@@ -56,6 +56,8 @@ enum class Counter : std::uint8_t {
   // twice.
   invalid_utf8,              // a string had bytes that are not UTF-8; U+FFFD was written in their place
   baggage_metadata_dropped,  // not valid in a header: the member was sent without it
+  operations_timed_out,      // nobody ended it, so a time limit of the module did
+  statistics_dropped,        // of a client library: they could not be read, or were too long
   count_                     // how many there are; not a counter
 };
 

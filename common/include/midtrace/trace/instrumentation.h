@@ -28,5 +28,11 @@ void report(Severity severity, std::string_view cause, std::string_view message)
 bool claim_client(const void* client) noexcept;
 void release_client(const void* client) noexcept;
 
+// Has the collector thread call `function` from now on, whenever it looks at the queues: at least once in
+// each schedule delay, and before a flush. For a module's rare housekeeping; spans that it ends are in that
+// flush. It must neither block nor be removed from memory. At most 8 in a process; false when there is no
+// room. A process without a collector of ours (no setup(), or another SDK's) never calls it.
+bool call_at_collection(void (*function)() noexcept) noexcept;
+
 }  // namespace v1
 }  // namespace midtrace

@@ -23,6 +23,8 @@ struct StartOptions {
   std::span<const Attribute> attributes = {};
   std::uint64_t start_tick = 0;    // from current_tick(); 0: now
   bool module_link_limit = false;  // receive and process spans of modules: SpanLimits::module_link_count
+  // Links that the caller left out because they are beyond the limit; counted on the span as dropped.
+  std::uint32_t dropped_links = 0;
   // More attributes, for those that cost something to make. Called at most once, on this thread, before start
   // returns: for a sampler that needs attributes, which then sees these instead of `attributes`, or else for
   // a span that records. What it returns must live until start returns; an exception is swallowed and counted
@@ -35,6 +37,9 @@ struct Lineage;
 // What the sampler in use looks at, so that a module need not collect links or build names for a span that is
 // dropped anyway. Everything where that is not known (another SDK's sampler). Any thread.
 SamplerNeeds sampler_needs() noexcept;
+// How many links a span keeps that is started with StartOptions::module_link_limit, so that a module need not
+// make more. Any thread.
+std::uint32_t module_link_limit() noexcept;
 
 class Tracer {
  public:

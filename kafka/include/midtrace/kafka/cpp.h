@@ -18,6 +18,7 @@
 #include <midtrace/kafka/instrument.h>
 #include <midtrace/kafka/process.h>
 #include <midtrace/kafka/producer.h>
+#include <midtrace/kafka/statistics.h>
 
 namespace midtrace {
 inline namespace v1 {
@@ -184,6 +185,17 @@ inline BasicBatch<RdKafka::Message> consume_batch(RdKafka::KafkaConsumer& consum
 // before.
 inline ProcessScope process(RdKafka::Message& message) noexcept {
   return process(static_cast<const rd_kafka_message_t*>(message.c_ptr()));
+}
+
+// Of an RdKafka::EventCb: keeps the statistics, when the event has some, and says whether it had.
+inline bool take_statistics(RdKafka::Handle& client, const RdKafka::Event& event) {
+  if (event.type() != RdKafka::Event::EVENT_STATS) return false;
+  const std::string json = event.str();
+  take_statistics(client.c_ptr(), json.data(), json.size());
+  return true;
+}
+inline std::shared_ptr<const Statistics> statistics(RdKafka::Handle& client) noexcept {
+  return statistics(client.c_ptr());
 }
 
 }  // namespace kafka

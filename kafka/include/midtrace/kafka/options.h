@@ -6,8 +6,9 @@
 // OTEL_SEMCONV_STABILITY_OPT_IN.
 //
 // Hooks run on the thread that started or finished the span: the application's for sends, polls and process
-// spans, librdkafka's own for delivery reports. They must not call the Kafka client they are told about, and
-// what they throw is swallowed and counted (Counter::hook_failures).
+// spans, librdkafka's own for delivery reports, midtrace's own for a process span that it ended. They must
+// not call the Kafka client they are told about, and what they throw is swallowed and counted
+// (Counter::hook_failures).
 #pragma once
 
 #include <librdkafka/rdkafka.h>
@@ -67,6 +68,13 @@ enum class CommitSpans : std::uint8_t {
   automatic,  // of commit() and its like
   on,         // and one of zero length for each commit of others that librdkafka reports, automatic ones too
   off,
+};
+
+// What becomes of the links of a batch's process span that are beyond SpanLimits::module_link_count.
+enum class LinkOverflow : std::uint8_t {
+  drop,   // they are counted on the span
+  chain,  // they go on spans `process <topic>` of kind INTERNAL and of no length, children of the process
+          // span
 };
 
 using midtrace::IncomingContext;
@@ -140,12 +148,17 @@ struct Options {
   // Names of baggage members that become current while a batch is processed, when all its messages agree on
   // the value. A single message's whole baggage always does.
   std::vector<std::string> batch_baggage = {};
+  LinkOverflow link_overflow = LinkOverflow::drop;
   // `host` or `host:port` for server.address and server.port. Empty: the bootstrap server, when there is just
   // one.
   std::string server_address = {};
   // How long the destruction of a client may wait for the export of the spans that it ended. Zero: not at
   // all.
   std::chrono::milliseconds close_flush_timeout{500};
+  // After this long without use, a ProcessSpan that was detached and not ended is given up: it ends as an
+  // error with midtrace.process.ended_by `timeout`. Being current somewhere is use. Zero: never. The default
+  // is that of max.poll.interval.ms, after which Kafka itself gives up a consumer that does not come back.
+  std::chrono::milliseconds process_timeout{std::chrono::minutes(5)};
   // After a span of a sampled operation started, and before it ends.
   Hook on_start = {};
   Hook on_finish = {};

@@ -9,7 +9,18 @@
 // message's baggage is current too; for a batch only Options::batch_baggage.
 //
 // A ProcessScope stays on its thread and cannot be moved. detach() turns it into a ProcessSpan, which is
-// current nowhere, may be moved to another thread and made current there. Nothing here throws. Source:
+// current nowhere, may be moved to another thread or into a coroutine and made current there. It ends once,
+// and says how in midtrace.process.ended_by:
+//
+//   end        by end()
+//   commit     by end_by_commit(), when the message's offset was committed
+//   destroyed  with the ProcessSpan, or when another was assigned to it
+//   exception  the same, while an exception unwinds the stack; it is an error then
+//   timeout    by nobody: it was not used for Options::process_timeout; an error, and counted
+//              (Counter::operations_timed_out)
+//
+// The span of a scope that was not detached says nothing of the kind. After its end, by whomever, a
+// ProcessSpan does nothing more, but its context can still be made current. Nothing here throws. Source:
 // OpenTelemetry messaging conventions, consumer spans.
 #pragma once
 
@@ -48,6 +59,7 @@ class ReceivedMark {
 };
 
 class Topic;
+class DetachedSpan;
 struct ProcessStart;
 
 }  // namespace detail
@@ -57,16 +69,16 @@ class [[nodiscard]] ProcessActivation {
  public:
   ProcessActivation(const ProcessActivation&) = delete;
   ProcessActivation& operator=(const ProcessActivation&) = delete;
+  ~ProcessActivation() { end(); }
 
  private:
   friend class ProcessSpan;
   friend class ProcessScope;
   explicit ProcessActivation(const class ProcessSpan& span) noexcept;
-  void end() noexcept {
-    scope_.end();
-    mark_.end();
-  }
+  void end() noexcept;
+  void stop_using() noexcept;
 
+  std::shared_ptr<detail::DetachedSpan> used_;  // null: there is no time limit to be kept from it
   detail::ReceivedMark mark_;
   Scope scope_;
 };
@@ -74,32 +86,44 @@ class [[nodiscard]] ProcessActivation {
 class [[nodiscard]] ProcessSpan {
  public:
   ProcessSpan() noexcept = default;
-  ProcessSpan(ProcessSpan&&) noexcept = default;
+  ProcessSpan(ProcessSpan&& other) noexcept;
   ProcessSpan& operator=(ProcessSpan&& other) noexcept;
-  ~ProcessSpan() { end(); }
+  ~ProcessSpan();
 
-  Span& span() noexcept { return span_; }
-  const Span& span() const noexcept { return span_; }
+  // Valid until the ProcessSpan is moved or destroyed. The time limit does not end a span that was asked for,
+  // until the ProcessSpan is moved or an activation of it ends. One that timed out records nothing.
+  Span& span() noexcept { return *used_span(); }
+  const Span& span() const noexcept { return *used_span(); }
   // Status error and `error.type`.
   void set_error(std::string_view error_type, std::string_view description = {}) noexcept;
   // The span must live longer than the activation.
   ProcessActivation activate() const noexcept { return ProcessActivation(*this); }
-  void end() noexcept;
+  void end() noexcept { close(StaticString("end")); }
+  // The work is done because its offset was committed: by what commits, once the commit succeeded.
+  void end_by_commit() noexcept { close(StaticString("commit")); }
 
  private:
   friend class ProcessActivation;
   friend class ProcessScope;
   friend struct detail::ProcessStart;
 
-  Scope make_current() const noexcept;
+  Scope make_current(bool usable) const noexcept;
+  Span* used_span() const noexcept;
+  void detach() noexcept;
+  void take(ProcessSpan&& other) noexcept;
+  void close(StaticString ended_by) noexcept;
+  void destroy() noexcept;
 
-  Span span_;
-  Context around_;  // baggage and suppression; in propagate mode the whole context
+  mutable Span span_;  // moved into limited_ where there is a time limit
+  Context around_;     // baggage and suppression; in propagate mode the whole context
   std::shared_ptr<detail::Client> client_;
   std::shared_ptr<const detail::ReceivedContexts> batch_;
   std::uint64_t single_ = 0;
   const detail::Topic* topic_ = nullptr;  // owned by the client
-  bool current_ = false;                  // there is something to make current
+  std::shared_ptr<detail::DetachedSpan> limited_;
+  int exceptions_ = 0;     // in flight when it came here
+  bool detached_ = false;  // so it says how it ended
+  bool current_ = false;   // there is something to make current
   bool failed_ = false;
 };
 
