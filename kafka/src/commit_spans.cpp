@@ -68,6 +68,7 @@ Span start_commit_span(const Client& client, const Topic& topic, const Context& 
 void finish_commit_span(const Client& client, const Topic& topic, Span& span,
                         const CommitFacts& facts) noexcept {
   if (!span.recording()) return;
+  if (facts.topic != nullptr && facts.topic->switches().untraced) return span.discard();
   const Topic* named = &topic;
   if (facts.topic != nullptr && topic.name().empty() && !facts.topic->name().empty()) {
     if (const PreparedSpan* prepared = client.prepared(*facts.topic, Operation::commit);

@@ -120,6 +120,7 @@ CreatedContext record_create(const Client& client, const Topic& topic, const rd_
   describe_key(client, *message, set);
   describe_tombstone(*message, set);
   describe_body(client, *message, set);
+  describe_headers(client, *message, span);
   const Call call{Operation::create, topic.name(), {&message, 1}};
   if (const Hook& hook = client.options().user.on_start) run_hook(hook, span, call);
   if (const Hook& hook = client.options().user.on_finish) run_hook(hook, span, call);

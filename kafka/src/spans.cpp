@@ -35,6 +35,7 @@ constexpr std::array<OperationNames, operation_count> operations{{
     {"send_offsets_to_transaction", "settle", "settle", true},
     {"commit_transaction", "", "", false},
     {"abort_transaction", "", "", false},
+    {"rebalance", "", "", true},
 }};
 
 }  // namespace

@@ -22,6 +22,7 @@ constexpr std::pair<std::string_view, AttributeType> type_names[] = {
     {"int[]", AttributeType::integer_array},
     {"double[]", AttributeType::real_array},
     {"template[string]", AttributeType::string},
+    {"template[string[]]", AttributeType::string_array},
 };
 
 std::optional<AttributeType> type_of(std::string_view name) {

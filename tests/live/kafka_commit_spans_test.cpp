@@ -340,6 +340,18 @@ TEST_F(KafkaCommitSpans, AnOptionAndAModeMakeNone) {
   EXPECT_EQ(tree(), "\n");
 }
 
+TEST_F(KafkaCommitSpans, OfUntracedTopicsThereAreNone) {
+  {
+    const Client consumer =
+        make_committer({.untraced_topics = {"ord*"}, .commit_spans = kafka::CommitSpans::on});
+    const OwnedMessage message = poll(consumer.get());
+    EXPECT_EQ(kafka::commit(consumer.get(), nullptr, 0), RD_KAFKA_RESP_ERR_NO_ERROR);
+    EXPECT_EQ(kafka::commit(consumer.get(), offsets({{"orders", 2}}).get(), 0), RD_KAFKA_RESP_ERR_NO_ERROR);
+    EXPECT_EQ(rd_kafka_commit(consumer.get(), offsets({{"orders", 3}}).get(), 0), RD_KAFKA_RESP_ERR_NO_ERROR);
+  }
+  EXPECT_EQ(tree(), "\n");
+}
+
 TEST_F(KafkaCommitSpans, OfSuppressedWorkAreNotShownByTheReportEither) {
   {
     const Client consumer = make_committer({.commit_spans = kafka::CommitSpans::on});

@@ -138,6 +138,26 @@ TEST_P(KafkaCopies, LeavePollSpansToTheWrapperWhenTheInterceptorsMakeNone) {
   EXPECT_EQ(brief(), single_tree);
 }
 
+TEST_P(KafkaCopies, LeaveCommitSpansToTheInterceptorsThatMakeThemAll) {
+  for (const SecondCopyMode mode : {SecondCopyMode::on, SecondCopyMode::all_commits}) {
+    {
+      rd_kafka_conf_t* conf = consumer_configuration();
+      ASSERT_TRUE(plugin().instrument(conf, mode));
+      const Client consumer = assigned(create(RD_KAFKA_CONSUMER, conf), {"orders"}, 1);
+      rd_kafka_topic_partition_list_t* offsets = rd_kafka_topic_partition_list_new(1);
+      rd_kafka_topic_partition_list_add(offsets, "orders", 0)->offset = 1;
+      EXPECT_EQ(kafka::commit(consumer.get(), offsets, 0), RD_KAFKA_RESP_ERR_NO_ERROR);
+      rd_kafka_topic_partition_list_destroy(offsets);
+    }
+    EXPECT_EQ(brief(), R"(
+commit orders CLIENT
+  messaging.destination.partition.id = 0
+  messaging.kafka.offset = 1
+)");
+    start_recorder();
+  }
+}
+
 TEST_P(KafkaCopies, LeaveAClientThatIsSwitchedOffInOneToTheOther) {
   {
     const Client producer = make_shared_producer({}, SecondCopyMode::off);

@@ -13,6 +13,7 @@ bool instrument(rd_kafka_conf_t* conf, SecondCopyMode mode) {
   kafka::Options options;
   if (mode == SecondCopyMode::off) options.mode = ModuleMode::off;
   if (mode == SecondCopyMode::without_polls) options.poll_spans = kafka::PollSpans::off;
+  if (mode == SecondCopyMode::all_commits) options.commit_spans = kafka::CommitSpans::on;
   return kafka::instrument(conf, std::move(options));
 }
 

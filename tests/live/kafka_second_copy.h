@@ -4,7 +4,7 @@
 
 #include <librdkafka/rdkafka.h>
 
-enum class SecondCopyMode { on, without_polls, off };
+enum class SecondCopyMode { on, without_polls, all_commits, off };
 
 struct SecondCopy {
   // kafka::instrument()

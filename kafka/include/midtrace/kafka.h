@@ -7,6 +7,7 @@
 // kafka/README.md says which spans and attributes come from which call.
 #pragma once
 
+#include <midtrace/kafka/client_events.h>
 #include <midtrace/kafka/commit.h>
 #include <midtrace/kafka/consumer.h>
 #include <midtrace/kafka/instrument.h>

@@ -231,6 +231,25 @@ TEST_F(KafkaPlugin, LinksPollsToTheSendsWhenAsked) {
   }
 }
 
+TEST_F(KafkaPlugin, ShowsCommitsAndHeadersWhenAsked) {
+  ASSERT_EQ(produce(with_plugin()).code, 0);
+  const Outcome outcome =
+      consume(with_plugin({"group.id=g", "midtrace.kafka.poll.spans=true", "midtrace.kafka.commit.spans=true",
+                           "midtrace.kafka.headers=*, x", "midtrace.kafka.queue.time=false"}));
+  EXPECT_EQ(outcome.code, 0) << outcome.text();
+  std::size_t commits = 0;
+  for (const ExportedSpan& span : spans()) {
+    EXPECT_EQ(span.attributes.count("messaging.header.own"), span.name == "poll orders" ? 1U : 0U);
+    EXPECT_EQ(span.attributes.count("midtrace.messaging.queue_time"), 0U);
+    if (span.name != "commit orders") continue;
+    ++commits;
+    EXPECT_EQ(span.kind, client_kind);
+    EXPECT_EQ(span.parent_span_id, "");
+    EXPECT_EQ(span.attributes.at("messaging.kafka.offset"), "\"3\"");
+  }
+  EXPECT_EQ(commits, 1U) << "the automatic one at the end";
+}
+
 TEST_F(KafkaPlugin, MakesNoPollSpansUnlessAsked) {
   ASSERT_EQ(produce(with_plugin()).code, 0);
   EXPECT_EQ(consume(with_plugin({"group.id=g"})).code, 0);

@@ -55,6 +55,11 @@ inline constexpr AttributeKey<bool> messaging_kafka_message_tombstone{"messaging
 inline constexpr AttributeKey<std::int64_t> messaging_kafka_offset{"messaging.kafka.offset"};
 inline constexpr AttributeKey<std::string_view> messaging_kafka_cluster_id{"messaging.kafka.cluster.id"};
 inline constexpr AttributeKey<std::int64_t> midtrace_messaging_lag{"midtrace.messaging.lag"};
+inline constexpr AttributeKey<std::string_view> midtrace_kafka_rebalance_kind{
+    "midtrace.kafka.rebalance.kind"};
+inline constexpr AttributeKey<std::int64_t> midtrace_kafka_rebalance_partition_count{
+    "midtrace.kafka.rebalance.partition_count"};
+inline constexpr AttributeKey<std::string_view> midtrace_kafka_error_reason{"midtrace.kafka.error.reason"};
 
 // RabbitMQ.
 inline constexpr AttributeKey<std::string_view> messaging_rabbitmq_destination_routing_key{

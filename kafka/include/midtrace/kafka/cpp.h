@@ -14,6 +14,7 @@
 #include <vector>
 
 #include <midtrace/kafka/consumer.h>
+#include <midtrace/kafka/cpp_client_events.h>
 #include <midtrace/kafka/cpp_commit.h>
 #include <midtrace/kafka/instrument.h>
 #include <midtrace/kafka/process.h>

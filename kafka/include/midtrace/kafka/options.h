@@ -90,8 +90,9 @@ enum class Operation : std::uint8_t {
   send_offsets_to_transaction,
   commit_transaction,
   abort_transaction,
+  rebalance,
 };
-inline constexpr std::size_t operation_count = 10;
+inline constexpr std::size_t operation_count = 11;
 
 // What a hook is told beside the span. The views are valid during the call.
 struct Call {
