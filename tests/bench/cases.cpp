@@ -24,6 +24,8 @@ constexpr Case all_cases[] = {
 #ifdef MIDTRACE_BENCH_KAFKA
     {"kafka.produce", kafka_produce},
     {"kafka.acknowledgement", kafka_acknowledgement},
+    {"kafka.message_count", kafka_message_count},
+    {"kafka.batch_size", kafka_batch_size},
     {"kafka.memory", kafka_memory},
 #endif
 };
