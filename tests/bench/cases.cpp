@@ -25,6 +25,8 @@ constexpr Case all_cases[] = {
     {"kafka.produce", kafka_produce},
     {"kafka.acknowledgement", kafka_acknowledgement},
     {"kafka.process", kafka_process},
+    {"kafka.message_count", kafka_message_count},
+    {"kafka.batch_size", kafka_batch_size},
     {"kafka.memory", kafka_memory},
 #endif
 };

@@ -39,5 +39,8 @@ void kafka_process(Session& session);
 void kafka_memory(Session& session);
 std::vector<double> child_kafka_hand();
 std::vector<double> child_kafka_sampled();
+// kafka_scaling.cpp, likewise
+void kafka_message_count(Session& session);
+void kafka_batch_size(Session& session);
 
 }  // namespace midtrace::bench

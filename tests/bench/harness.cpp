@@ -112,6 +112,14 @@ Estimate Rounds::ratio(std::size_t contestant, std::size_t other, std::optional<
   });
 }
 
+Estimate Rounds::growth(std::size_t later, std::size_t later_base, std::size_t earlier,
+                        std::size_t earlier_base) const {
+  return paired(nanos_[later].size(), [&](std::size_t round) {
+    return (nanos_[later][round] - nanos_[later_base][round]) /
+           (nanos_[earlier][round] - nanos_[earlier_base][round]);
+  });
+}
+
 double Rounds::allocations(std::size_t contestant) const {
   return *std::max_element(allocations_[contestant].begin(), allocations_[contestant].end());
 }

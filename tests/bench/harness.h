@@ -80,6 +80,9 @@ class Rounds {
   Estimate added(std::size_t contestant, std::size_t base) const;
   // (contestant - base) / (other - base), paired by round. Without a base, contestant / other.
   Estimate ratio(std::size_t contestant, std::size_t other, std::optional<std::size_t> base = {}) const;
+  // (later - later_base) / (earlier - earlier_base), paired by round.
+  Estimate growth(std::size_t later, std::size_t later_base, std::size_t earlier,
+                  std::size_t earlier_base) const;
   // The most of any round: in a steady state there is no excuse for one.
   double allocations(std::size_t contestant) const;
 
@@ -119,6 +122,7 @@ struct Options {
   std::string filter;
   std::string json_path;
   bool quick = false;
+  bool long_run = false;
 };
 
 // What a case runs with.
@@ -129,6 +133,8 @@ class Session {
   // Fewer when it must be quick.
   std::size_t rounds(std::size_t wanted) const { return options_.quick ? wanted / 8 + 3 : wanted; }
   bool quick() const { return options_.quick; }
+  // Ten times as many messages, where growth is looked for.
+  bool long_run() const { return options_.long_run; }
   const std::vector<Row>& rows() const { return rows_; }
 
  private:

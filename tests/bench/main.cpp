@@ -10,10 +10,11 @@ namespace midtrace::bench {
 namespace {
 
 constexpr std::string_view usage =
-    R"(usage: midtrace_bench [--filter TEXT] [--quick] [--json FILE] [--list]
+    R"(usage: midtrace_bench [--filter TEXT] [--quick] [--long] [--json FILE] [--list]
 
   --filter TEXT  only the cases whose name contains TEXT
   --quick        fewer rounds: wider intervals, so a budget may seem missed
+  --long         looks for growth up to 10^7 messages instead of 10^6
   --json FILE    writes the rows as a JSON array as well
   --list         prints the names of the cases and stops
 
@@ -73,6 +74,8 @@ int parse_and_run(int count, char** arguments) {
       return run_as_child(arguments[++i]);
     } else if (argument == "--quick") {
       options.quick = true;
+    } else if (argument == "--long") {
+      options.long_run = true;
     } else if (argument == "--list") {
       for (const Case& one : cases())
         std::printf("%s\n", std::string(one.name).c_str());

@@ -13,6 +13,7 @@ measured, but an idle machine is still better. On Debian 12 missing packages are
   --json FILE    also writes the rows to FILE, as a JSON array
   --filter TEXT  only the cases whose name contains TEXT
   --quick        fewer rounds
+  --long         looks for growth up to 10^7 messages instead of 10^6
   --list         only the names of the cases
   --help         this text
 
@@ -32,7 +33,7 @@ while [ "$#" -gt 0 ]; do
       arguments+=("$1" "$value")
       shift 2
       ;;
-    --quick | --list) arguments+=("$1"); shift ;;
+    --quick | --long | --list) arguments+=("$1"); shift ;;
     --help | -h) usage; exit 0 ;;
     *) echo "tests/bench/run.sh: unknown option \"$1\" (--help lists the options)" >&2; exit 2 ;;
   esac

@@ -218,6 +218,74 @@ send fenced PRODUCER
 )");
 }
 
+TEST_F(KafkaTransactionsOnBroker, TheCommitOfAFencedProducerIsAFailedSpan_Wrapper) {
+  ASSERT_NO_FATAL_FAILURE(create_topic("fenced-commit", 1));
+  {
+    const Client older = make_transactional("committer");
+    const Client newer = make_transactional("committer");
+    const kafka::Producer producer(older.get());
+    expect_ok(producer.begin_transaction());
+    ASSERT_EQ(produce(older.get(), {.topic = "fenced-commit"}), 0);
+    rd_kafka_error_t* error = producer.commit_transaction(30000);
+    ASSERT_NE(error, nullptr);
+    rd_kafka_error_destroy(error);
+  }
+  EXPECT_EQ(brief(), R"(
+begin_transaction CLIENT
+commit_transaction CLIENT
+  status ERROR
+  error.type = _FENCED
+send fenced-commit PRODUCER
+  status ERROR
+  error.type = _PURGE_QUEUE
+  messaging.destination.partition.id = 0
+)");
+}
+
+// What is received, sent and committed in one transaction is one trace.
+TEST_F(KafkaTransactionsOnBroker, ReceivedSentAndCommittedTogetherIsOneTrace_Wrapper) {
+  ASSERT_NO_FATAL_FAILURE(create_topic("carts", 1));
+  ASSERT_NO_FATAL_FAILURE(create_topic("bills", 1));
+  {
+    const Client producer = make_producer();
+    ASSERT_EQ(produce(producer.get(), {.topic = "carts"}), 0);
+    deliver(producer.get());
+  }
+  {
+    const Client consumer = make_consumer_of("carts");
+    const Client client = make_transactional("biller");
+    const kafka::Producer producer(client.get());
+    const kafka::Message message = kafka::consume(consumer.get(), 10s);
+    ASSERT_TRUE(message);
+    const auto processing = kafka::process(message);
+    expect_ok(producer.begin_transaction());
+    ASSERT_EQ(produce(client.get(), {.topic = "bills"}), 0);
+    rd_kafka_topic_partition_list_t* offsets = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(offsets, "carts", 0)->offset = message->offset + 1;
+    rd_kafka_consumer_group_metadata_t* group = rd_kafka_consumer_group_metadata(consumer.get());
+    expect_ok(producer.send_offsets_to_transaction(offsets, group, 30000));
+    rd_kafka_consumer_group_metadata_destroy(group);
+    rd_kafka_topic_partition_list_destroy(offsets);
+    expect_ok(producer.commit_transaction(30000));
+  }
+  EXPECT_EQ(process_all("bills", {{"isolation.level", "read_committed"}}).size(), 1U);
+  EXPECT_EQ(tree({.attributes = false}), R"(
+poll bills CLIENT
+  link -> send bills
+poll carts CLIENT
+  link -> send carts
+send carts PRODUCER
+  process carts CONSUMER
+    link -> send carts
+    begin_transaction CLIENT
+    commit_transaction CLIENT
+    send bills PRODUCER
+      process bills CONSUMER
+        link -> send bills
+    send_offsets_to_transaction CLIENT
+)");
+}
+
 // --- compaction
 
 TEST_F(KafkaOnBroker, ATombstoneOfACompactedTopicIsOneOnEverySpan) {
