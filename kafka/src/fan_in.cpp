@@ -160,9 +160,9 @@ class LinkMaker {
 }  // namespace
 
 std::size_t links_that_fit(std::span<const Link> links, std::size_t most) noexcept {
-  constexpr std::size_t room = 160U * 1024;  // the rest is for the span's attributes and what slabs waste
-  constexpr std::size_t link_bytes = 96;
-  constexpr std::size_t attribute_bytes = 32;
+  constexpr std::size_t room = 192U * 1024;  // the rest is for the span's attributes and what slabs waste
+  constexpr std::size_t link_bytes = 88;
+  constexpr std::size_t attribute_bytes = 24;
   most = std::min(most, links.size());
   std::size_t bytes = 0;
   for (std::size_t index = 0; index < most; ++index) {
