@@ -309,7 +309,7 @@ TEST_F(KafkaProcessSpan, IsEndedByItsHolderOrItsTimeLimitAndNeverByBoth) {
   std::atomic<bool> done{false};
   std::thread impatient([this, &done] {
     const std::int64_t begin = DetachedSpans::monotonic_nanos();
-    for (std::int64_t hour = 1; !done.load(); ++hour)
+    for (std::int64_t hour = 1; !done.load(); hour += hour < 2000000 ? 1 : 0)
       client_->detached_spans().look_at(begin + hour * 3'600'000'000'000);
   });
   for (std::size_t i = 0; i < spans; ++i) {
