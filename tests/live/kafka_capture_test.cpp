@@ -21,7 +21,8 @@ class KafkaCapture : public KafkaFixture {
       char value[] = "order";
       ASSERT_EQ(
           rd_kafka_producev(producer.get(), RD_KAFKA_V_TOPIC("orders"), RD_KAFKA_V_PARTITION(0),
-                            RD_KAFKA_V_VALUE(value, 5), RD_KAFKA_V_TIMESTAMP(epoch_ms + time),
+                            RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_VALUE(value, 5),
+                            RD_KAFKA_V_TIMESTAMP(epoch_ms + time),
                             RD_KAFKA_V_HEADERS(make_headers({{"traceparent", traceparent}})), RD_KAFKA_V_END),
           RD_KAFKA_RESP_ERR_NO_ERROR);
     }

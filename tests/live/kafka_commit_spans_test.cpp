@@ -363,24 +363,6 @@ TEST_F(KafkaCommitSpans, OfSuppressedWorkAreNotShownByTheReportEither) {
   EXPECT_EQ(tree(), "\n");
 }
 
-TEST_F(KafkaCommitSpans, WhatIsUnansweredWhenTheClientClosesIsLost) {
-  {
-    Client consumer = make_committer();
-    settle(consumer.get());
-    ASSERT_TRUE(cluster_->delay_next(1, KafkaRequest::kOffsetCommit, 60s));
-    EXPECT_EQ(kafka::commit(consumer.get(), offsets({{"orders", 1}}).get(), 1), RD_KAFKA_RESP_ERR_NO_ERROR);
-    rd_kafka_destroy_flags(consumer.release(), RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
-  }
-  EXPECT_EQ(brief(), R"(
-commit orders CLIENT
-  status ERROR
-  error.type = _DESTROY
-  messaging.destination.partition.id = 0
-  messaging.kafka.offset = 1
-)");
-  EXPECT_EQ(recorder_->counters()[Counter::operations_lost], 1U);
-}
-
 TEST_F(KafkaCommitSpans, HooksSeeThem) {
   std::vector<std::string> calls;
   kafka::Options options;
