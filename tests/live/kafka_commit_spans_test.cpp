@@ -92,6 +92,52 @@ process orders CONSUMER
 )");
 }
 
+TEST_F(KafkaCommitSpans, OfTheMessageADetachedSpanIsAboutEndsThatSpan) {
+  {
+    const Client consumer = make_committer();
+    const OwnedMessage message = poll(consumer.get());
+    kafka::ProcessSpan work = kafka::process(message.get()).detach();
+    EXPECT_EQ(kafka::commit_message(consumer.get(), message.get(), work), RD_KAFKA_RESP_ERR_NO_ERROR);
+    EXPECT_FALSE(work.span().recording());
+  }
+  EXPECT_EQ(brief(), R"(
+process orders CONSUMER
+  messaging.destination.partition.id = 0
+  messaging.kafka.offset = 0
+  midtrace.process.ended_by = commit
+  commit orders CLIENT
+    messaging.destination.partition.id = 0
+    messaging.kafka.offset = 1
+)");
+}
+
+TEST_F(KafkaCommitSpans, ThatFailLeaveTheSpanOfTheWorkOpen) {
+  {
+    const Client consumer = make_committer();
+    const OwnedMessage message = poll(consumer.get());
+    kafka::ProcessSpan work = kafka::process(message.get()).detach();
+    cluster_->fail_next(KafkaRequest::kOffsetCommit, {RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED});
+    EXPECT_EQ(kafka::commit_message(consumer.get(), message.get(), work),
+              RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED);
+    EXPECT_TRUE(work.span().recording());
+    EXPECT_EQ(kafka::commit_message(consumer.get(), message.get(), work), RD_KAFKA_RESP_ERR_NO_ERROR);
+  }
+  EXPECT_EQ(brief(), R"(
+process orders CONSUMER
+  messaging.destination.partition.id = 0
+  messaging.kafka.offset = 0
+  midtrace.process.ended_by = commit
+  commit orders CLIENT
+    messaging.destination.partition.id = 0
+    messaging.kafka.offset = 1
+  commit orders CLIENT
+    status ERROR
+    error.type = GROUP_AUTHORIZATION_FAILED
+    messaging.destination.partition.id = 0
+    messaging.kafka.offset = 1
+)");
+}
+
 TEST_F(KafkaCommitSpans, WithTheOldNamesBesideTheNewOnes) {
   setenv("OTEL_SEMCONV_STABILITY_OPT_IN", "messaging/dup", 1);
   {
@@ -426,7 +472,9 @@ TEST_F(KafkaCppCommitSpans, EveryFormOfTheCppApiHasOne) {
   {
     const auto consumer = make_cpp_committer();
     const std::unique_ptr<RdKafka::Message> messages[] = {next(*consumer), next(*consumer), next(*consumer)};
-    EXPECT_EQ(kafka::commitSync(*consumer, messages[0].get()), RdKafka::ERR_NO_ERROR);
+    kafka::ProcessSpan work = kafka::process(*messages[0]).detach();
+    EXPECT_EQ(kafka::commitSync(*consumer, messages[0].get(), work), RdKafka::ERR_NO_ERROR);
+    EXPECT_FALSE(work.span().recording());
     EXPECT_EQ(kafka::commitAsync(*consumer, messages[1].get()), RdKafka::ERR_NO_ERROR);
     ASSERT_TRUE(commits_end(2));
 

@@ -22,6 +22,7 @@
 #include <memory>
 #include <string_view>
 
+#include <midtrace/kafka/process.h>
 #include <midtrace/trace/span.h>
 
 namespace midtrace {
@@ -99,6 +100,19 @@ class CommitCall {
 };
 
 }  // namespace detail
+
+// Commits the message that `work` was about, waits for the answer, and ends `work` by it. The commit is its
+// child. When it fails `work` goes on, so that it can be tried again.
+inline rd_kafka_resp_err_t commit_message(rd_kafka_t* consumer, const rd_kafka_message_t* message,
+                                          ProcessSpan& work) noexcept {
+  rd_kafka_resp_err_t error;
+  {
+    const ProcessActivation activation = work.activate();
+    error = commit_message(consumer, message, 0);
+  }
+  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) work.end_by_commit();
+  return error;
+}
 
 }  // namespace kafka
 }  // namespace v1

@@ -62,6 +62,18 @@ inline RdKafka::ErrorCode commitSync(RdKafka::KafkaConsumer& consumer, RdKafka::
   return detail::commit_traced(consumer, &content, detail::CommitCall::Kind::waits,
                                [&] { return consumer.commitSync(message); });
 }
+// The message that `work` was about: its child, which ends it when it succeeds (commit_message() in
+// commit.h).
+inline RdKafka::ErrorCode commitSync(RdKafka::KafkaConsumer& consumer, RdKafka::Message* message,
+                                     ProcessSpan& work) {
+  RdKafka::ErrorCode error;
+  {
+    const ProcessActivation activation = work.activate();
+    error = commitSync(consumer, message);
+  }
+  if (error == RdKafka::ERR_NO_ERROR) work.end_by_commit();
+  return error;
+}
 inline RdKafka::ErrorCode commitAsync(RdKafka::KafkaConsumer& consumer, RdKafka::Message* message) {
   const detail::CommitContent content = detail::content_of(*message);
   return detail::commit_traced(consumer, &content, detail::CommitCall::Kind::asynchronous,
