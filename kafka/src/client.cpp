@@ -232,7 +232,10 @@ std::shared_ptr<Client> find_or_add_client(rd_kafka_t* handle) noexcept {
   std::shared_ptr<Client> client = Registry::instance().find([handle, name](const Registry::Entry& entry) {
     return entry.handle == handle && (entry.name.empty() || entry.name == name);
   });
-  if (client != nullptr) return client;
+  if (client != nullptr) {
+    client->learn_name(handle);
+    return client;
+  }
   try {
     client = std::make_shared<Client>(default_options(), rd_kafka_conf(handle));
     client->learn_name(handle);

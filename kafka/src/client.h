@@ -68,7 +68,7 @@ class Client {
     if (thread != nullptr && thread->topic_client == id_ && thread->topic->name() == name)
       return *thread->topic;
     const Topic& found = topics_.find_or_add(name);
-    if (thread != nullptr) {
+    if (thread != nullptr && !name.empty() && found.name() == name) {
       thread->topic_client = id_;
       thread->topic = &found;
     }
@@ -89,13 +89,6 @@ class Client {
   // Whether our interceptor hears of commits. Set before the client is known to other threads.
   void set_reports_commits() noexcept { reports_commits_ = true; }
   bool reports_commits() const noexcept { return reports_commits_; }
-  // Whether there may be something to commit, as far as this module sees: a message was received, or a commit
-  // failed, since the last commit of what is stored.
-  void set_uncommitted() const noexcept {
-    if (!uncommitted_.load(std::memory_order_relaxed)) uncommitted_.store(true, std::memory_order_relaxed);
-  }
-  bool take_uncommitted() noexcept { return uncommitted_.exchange(false, std::memory_order_relaxed); }
-
   // Whether a second copy of midtrace in this process has to leave the handle alone.
   void set_claimed(const rd_kafka_t* handle) noexcept { claimed_ = handle; }
   const rd_kafka_t* claimed() const noexcept { return claimed_; }
@@ -126,7 +119,6 @@ class Client {
   bool polled_elsewhere_ = false;
   bool committed_elsewhere_ = false;
   bool reports_commits_ = false;
-  mutable std::atomic<bool> uncommitted_{false};
   std::string client_id_;
   std::string group_;
   ServerAddress server_;

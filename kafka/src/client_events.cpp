@@ -9,6 +9,7 @@
 
 #include <midtrace/semconv/attributes.h>
 #include <midtrace/trace/current_span.h>
+#include <midtrace/trace/instrumentation.h>
 
 namespace midtrace {
 inline namespace v1 {
@@ -71,7 +72,9 @@ RebalanceSpan::~RebalanceSpan() {
 }
 
 void record_error(rd_kafka_t* client, rd_kafka_resp_err_t error, std::string_view reason) noexcept {
-  if (client != nullptr) {
+  if (client == nullptr) {
+    if (module_mode("KAFKA") != ModuleMode::on) return;
+  } else {
     const std::shared_ptr<detail::Client> known = detail::find_or_add_client(client);
     if (known != nullptr && known->options().mode != ModuleMode::on) return;
     if (error == RD_KAFKA_RESP_ERR__FATAL) {

@@ -25,6 +25,12 @@ CommitCall::CommitCall(rd_kafka_t* consumer, const CommitContent* content, Kind 
     client_ = nullptr;
     return;
   }
+  const bool waits = kind == Kind::waits;
+  const bool reported_anyway = options.user.commit_spans == CommitSpans::on && client.reports_commits();
+  if (content == nullptr && !waits && reported_anyway) {  // which report is its own, nobody could say
+    client_ = nullptr;
+    return;
+  }
   client.learn_name(consumer);
   topic_ = &client.topic(content != nullptr ? content->topic() : std::string_view(), thread_state());
   if (content != nullptr) {
@@ -34,8 +40,7 @@ CommitCall::CommitCall(rd_kafka_t* consumer, const CommitContent* content, Kind 
   const Context ambient = Context::current();
   if (tracing(client, ambient)) span_ = start_commit_span(client, *topic_, ambient);
 
-  const bool waits = kind == Kind::waits;
-  const bool something = content != nullptr ? content->partitions() > 0 : client.take_uncommitted();
+  const bool something = content != nullptr && content->partitions() > 0;
   if (!client.reports_commits() || !(something || waits)) return;
   // Before the call, because the report may come before it returns.
   OpenCommit open;
@@ -55,10 +60,8 @@ rd_kafka_resp_err_t CommitCall::finish(rd_kafka_resp_err_t error) noexcept {
   client.learn_cluster_id(consumer_);
   CommitFacts facts{topic_, partition_, offset_, error};
   if (number_ != 0 && (kind_ == Kind::waits || error != RD_KAFKA_RESP_ERR_NO_ERROR)) {
-    OpenCommits::List taken, given_up;
-    const bool finished = kind_ == Kind::waits &&
-                          (error == RD_KAFKA_RESP_ERR_NO_ERROR || error == RD_KAFKA_RESP_ERR__NO_OFFSET);
-    if (client.open_commits().take(number_, taken, finished, given_up)) {
+    OpenCommits::List taken;
+    if (client.open_commits().take(number_, taken)) {
       OpenCommit& open = taken.front();
       if (kind_ == Kind::asynchronous) span_ = std::move(open.span);
       if (open.answered) {
@@ -66,8 +69,6 @@ rd_kafka_resp_err_t CommitCall::finish(rd_kafka_resp_err_t error) noexcept {
         if (error != RD_KAFKA_RESP_ERR_NO_ERROR) facts.error = error;
       }
     }
-    for (OpenCommit& nothing : given_up)
-      nothing.span.discard();
   }
   finish_commit_span(client, *topic_, span_, facts);
   client_ = nullptr;

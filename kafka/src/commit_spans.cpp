@@ -108,10 +108,8 @@ void commit_reported(Client& client, const rd_kafka_t* handle, const rd_kafka_to
   if (offsets != nullptr) content.add(*offsets);
   CommitFacts facts{&client.topic(content.topic(), existing_thread_state()), content.partition(),
                     content.offset(), worst(offsets, error)};
-  if (facts.error != RD_KAFKA_RESP_ERR_NO_ERROR) client.set_uncommitted();
-
-  OpenCommits::List taken, given_up;
-  switch (client.open_commits().report(content.print(), facts, taken, given_up)) {
+  OpenCommits::List taken;
+  switch (client.open_commits().report(content.print(), facts, taken)) {
     case OpenCommits::Reported::taken:
       finish_commit_span(client, *taken.front().facts.topic, taken.front().span, facts);
       break;
@@ -124,8 +122,6 @@ void commit_reported(Client& client, const rd_kafka_t* handle, const rd_kafka_to
       }
       break;
   }
-  for (OpenCommit& nothing : given_up)
-    nothing.span.discard();
 }
 
 bool end_open_commits(Client& client) noexcept {

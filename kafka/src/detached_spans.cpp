@@ -23,13 +23,6 @@ namespace {
 constinit SpinLock queues_lock;
 constinit DetachedSpans* first_queue = nullptr;  // guarded by it
 
-// Once: a child of a fork must not find the lock taken, and the collector is to look now and then.
-bool begin_looking() noexcept {
-  pthread_atfork([] { queues_lock.lock(); }, [] { queues_lock.unlock(); }, [] { queues_lock.unlock(); });
-  call_at_collection([]() noexcept { DetachedSpans::look_at_all(); });
-  return true;
-}
-
 void end_abandoned(DetachedSpan& abandoned) noexcept {
   count(Counter::operations_timed_out);
   report(
@@ -91,6 +84,24 @@ void DetachedSpans::unlink(DetachedSpan& span) noexcept {
   due_.store(first_ == nullptr ? never : first_->deadline_, std::memory_order_relaxed);
 }
 
+void DetachedSpans::forget_all() noexcept {
+  for (DetachedSpans* queue = first_queue; queue != nullptr; queue = queue->next_queue_) {
+    while (queue->first_ != nullptr)
+      queue->unlink(*queue->first_);
+  }
+}
+
+// Once: a child of a fork must not find the lock taken, and the collector is to look now and then.
+bool DetachedSpans::begin_looking() noexcept {
+  pthread_atfork([] { queues_lock.lock(); }, [] { queues_lock.unlock(); },
+                 [] {
+                   forget_all();
+                   queues_lock.unlock();
+                 });
+  call_at_collection([]() noexcept { return look_at_all(); });
+  return true;
+}
+
 void DetachedSpans::add(DetachedSpan& span, std::int64_t now) noexcept {
   static const bool looking = begin_looking();
   static_cast<void>(looking);
@@ -130,8 +141,8 @@ void DetachedSpans::look_at(std::int64_t now) noexcept {
   }
 }
 
-void DetachedSpans::look_at_all(std::int64_t now) noexcept {
-  for (;;) {
+bool DetachedSpans::look_at_all(std::int64_t now) noexcept {
+  for (std::size_t ended = 0; ended < most_of_all; ++ended) {
     std::shared_ptr<DetachedSpan> abandoned;
     {
       const std::lock_guard guard(queues_lock);
@@ -140,9 +151,10 @@ void DetachedSpans::look_at_all(std::int64_t now) noexcept {
         abandoned = queue->next_abandoned(now);
       }
     }
-    if (abandoned == nullptr) return;
+    if (abandoned == nullptr) return false;
     end_abandoned(*abandoned);
   }
+  return true;
 }
 
 }  // namespace detail

@@ -97,8 +97,8 @@ class DetachedSpans {
     if (due_.load(std::memory_order_relaxed) != never) look_at(monotonic_nanos());
   }
   void look_at(std::int64_t now) noexcept;
-  // Ends all that were abandoned, of all clients.
-  static void look_at_all(std::int64_t now = monotonic_nanos()) noexcept;
+  // Ends those that were abandoned, of all clients; a few hundred, and then true when there may be more.
+  static bool look_at_all(std::int64_t now = monotonic_nanos()) noexcept;
 
   // Cheap and coarse: some milliseconds behind.
   static std::int64_t monotonic_nanos() noexcept;
@@ -106,6 +106,11 @@ class DetachedSpans {
  private:
   static constexpr std::int64_t never = INT64_MAX;
   static constexpr std::size_t most_at_once = 8;  // on an application's thread
+  static constexpr std::size_t most_of_all = 256;
+
+  static bool begin_looking() noexcept;
+  // In the child of a fork: the spans are the parent's to end.
+  static void forget_all() noexcept;
 
   // The next that was abandoned, or null. Under the lock.
   std::shared_ptr<DetachedSpan> next_abandoned(std::int64_t now) noexcept;

@@ -53,9 +53,8 @@ rd_kafka_resp_err_t on_conf_dup(rd_kafka_conf_t* copy, const rd_kafka_conf_t*, s
   }
 }
 
-}  // namespace
-
-bool instrument(rd_kafka_conf_t* conf, Options options) noexcept {
+// A second time is no mistake where the caller says so.
+bool instrument_once(rd_kafka_conf_t* conf, Options options, bool may_be_done) noexcept {
   if (conf == nullptr) {
     report(Severity::error, "kafka.instrument",
            "midtrace::kafka::instrument() was given no global configuration; pass the one the client is made "
@@ -68,15 +67,17 @@ bool instrument(rd_kafka_conf_t* conf, Options options) noexcept {
     if (ready->mode == ModuleMode::off && !chosen_here)
       return true;  // the environment says so for every client
     detail::mention_fragile_failure();
+    const bool traced = ready->mode != ModuleMode::off;
     const rd_kafka_resp_err_t error = add_to(conf, std::move(ready));
     if (error == RD_KAFKA_RESP_ERR__CONFLICT) {
+      if (may_be_done) return true;
       report(Severity::warning, "kafka.instrument_twice",
              "midtrace::kafka::instrument() was called twice for one configuration; the second call changed "
              "nothing.");
       return true;
     }
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
-      detail::keep_unclaimed_statistics(conf);
+      if (traced) detail::keep_unclaimed_statistics(conf);
       return true;
     }
     report(Severity::error, "kafka.instrument", rd_kafka_err2str(error));
@@ -86,10 +87,16 @@ bool instrument(rd_kafka_conf_t* conf, Options options) noexcept {
   return false;
 }
 
+}  // namespace
+
+bool instrument(rd_kafka_conf_t* conf, Options options) noexcept {
+  return instrument_once(conf, std::move(options), false);
+}
+
 rd_kafka_t* create(rd_kafka_type_t type, rd_kafka_conf_t* conf, char* errstr, std::size_t errstr_size,
                    Options options) noexcept {
   if (conf == nullptr) conf = rd_kafka_conf_new();
-  instrument(conf, std::move(options));
+  instrument_once(conf, std::move(options), true);
   rd_kafka_t* handle = rd_kafka_new(type, conf, errstr, errstr_size);
   if (handle == nullptr && rd_kafka_version() >= detail::version_that_survives_failed_new)
     rd_kafka_conf_destroy(conf);

@@ -1,7 +1,6 @@
 #include "open_commits.h"
 
 #include <algorithm>
-#include <iterator>
 #include <mutex>
 #include <utility>
 
@@ -25,38 +24,24 @@ std::uint64_t OpenCommits::add(OpenCommit& commit, List& displaced) noexcept {
   return numbered_;
 }
 
-// Only those of "what is stored": of the others librdkafka always reports something.
-void OpenCommits::give_up_before(List::iterator end, List& given_up) noexcept {
-  for (auto at = open_.begin(); at != end;) {
-    const auto next = std::next(at);
-    if (!at->waits && at->print == 0) given_up.splice(given_up.end(), open_, at);
-    at = next;
-  }
-}
-
-bool OpenCommits::take(std::uint64_t number, List& taken, bool finished, List& given_up) noexcept {
+bool OpenCommits::take(std::uint64_t number, List& taken) noexcept {
   const std::lock_guard guard(lock_);
   const auto found =
       std::find_if(open_.begin(), open_.end(), [=](const OpenCommit& open) { return open.number == number; });
   if (found == open_.end()) return false;
-  if (finished) give_up_before(found, given_up);
   taken.splice(taken.end(), open_, found);
   return true;
 }
 
-OpenCommits::Reported OpenCommits::report(std::uint64_t print, const CommitFacts& facts, List& taken,
-                                          List& given_up) noexcept {
+OpenCommits::Reported OpenCommits::report(std::uint64_t print, const CommitFacts& facts,
+                                          List& taken) noexcept {
   const std::lock_guard guard(lock_);
   const auto find = [this](std::uint64_t wanted) {
     return std::find_if(open_.begin(), open_.end(),
                         [wanted](const OpenCommit& open) { return open.print == wanted && !open.answered; });
   };
   auto found = find(print);
-  if (found != open_.end()) {
-    give_up_before(found, given_up);
-  } else if (print != 0) {
-    found = find(0);
-  }
+  if (found == open_.end() && print != 0) found = find(0);
   if (found == open_.end()) return Reported::unknown;
   if (found->waits) {
     found->facts = facts;

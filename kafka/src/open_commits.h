@@ -1,8 +1,9 @@
 // OpenCommits: the commits of one consumer that wait for librdkafka to report their answer.
 //
 // Reports name offsets, not calls. librdkafka answers in order, so a report belongs to the oldest commit of
-// the same offsets, else to the oldest one of "what is stored". Of the latter some are never reported, since
-// there was nothing to commit: those are given up once a later commit was answered.
+// the same offsets, else to the oldest one that waits for the commit of "what is stored". One of those that
+// does not wait is not kept: where nothing was to be committed librdkafka reports nothing, so that each later
+// report would be taken for that of the one before.
 //
 // Any thread. The lock is held for a few comparisons; memory is allocated and freed outside of it. At most
 // `max_open` are kept; the oldest makes way.
@@ -34,7 +35,7 @@ struct CommitFacts {
 };
 
 struct OpenCommit {
-  std::uint64_t print = 0;  // CommitContent::print(); 0: what is stored
+  std::uint64_t print = 0;  // CommitContent::print(); 0: what is stored, and then it waits
   bool waits = false;       // the caller ends the span itself
   Span span;                // not of those that wait
   CommitFacts facts;
@@ -50,13 +51,12 @@ class OpenCommits {
   // The number to find it by. The oldest one is put into `displaced` when there are too many. 0 when there is
   // no memory for it; it then stays with the caller.
   std::uint64_t add(OpenCommit& commit, List& displaced) noexcept;
-  // Takes one out; false when it was reported. With `finished`, older ones of which nothing can come any more
-  // are put into `given_up`.
-  bool take(std::uint64_t number, List& taken, bool finished, List& given_up) noexcept;
+  // Takes one out; false when it was reported.
+  bool take(std::uint64_t number, List& taken) noexcept;
 
   enum class Reported : std::uint8_t { unknown, waits, taken };
   // A report: notes the facts with a commit that waits, takes out any other.
-  Reported report(std::uint64_t print, const CommitFacts& facts, List& taken, List& given_up) noexcept;
+  Reported report(std::uint64_t print, const CommitFacts& facts, List& taken) noexcept;
   void take_all(List& taken) noexcept;
 
   std::size_t size() noexcept;
@@ -64,8 +64,6 @@ class OpenCommits {
   static constexpr std::size_t max_open = 1024;
 
  private:
-  void give_up_before(List::iterator end, List& given_up) noexcept;
-
   SpinLock lock_;
   List open_;  // oldest first
   std::uint64_t numbered_ = 0;

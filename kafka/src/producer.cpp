@@ -36,10 +36,17 @@ void record_refused(const Client& client, rd_kafka_resp_err_t error, const Refus
   message.key_len = refused.key_length;
   message.offset = RD_KAFKA_OFFSET_INVALID;
   message.err = error;
+  // A context that would have gone into the message, as with one that was taken.
+  Context stored;
+  Context parent = ambient;
+  if (ThreadState* thread = existing_thread_state(); thread != nullptr && !thread->creations.empty())
+    stored = thread->stored_context();
+  if (stored.span.valid() && !ambient.span.valid()) parent.span = stored.span;
   const SendStart start{.topic = &topic,
                         .message = &message,
-                        .parent = &ambient,
+                        .parent = &parent,
                         .kind = SpanKind::client,
+                        .linked = stored.span.valid() ? &stored.span : nullptr,
                         .start_tick = start_tick};
   std::unique_ptr<RareSendState> rare;
   PendingSpan pending = start_send(client, start, rare);

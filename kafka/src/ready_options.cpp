@@ -5,6 +5,7 @@
 #include <utility>
 
 #include <midtrace/semconv/attributes.h>
+#include <midtrace/trace/counters.h>
 
 namespace midtrace {
 inline namespace v1 {
@@ -89,7 +90,14 @@ ReadyOptions::ReadyOptions(Options options)
       old_names(wants_old_names(environment("OTEL_SEMCONV_STABILITY_OPT_IN"))),
       tracer(Tracer::get(scope_name, scope_version, semconv::schema_url)),
       user(std::move(options)),
-      server(parse_server(user.server_address)) {}
+      server(parse_server(user.server_address)) {
+  if (user.server_address.empty() || !server.host.empty()) return;
+  count(Counter::invalid_configuration);
+  report(Severity::warning, "kafka.server_address",
+         "kafka::Options::server_address is \"" + user.server_address +
+             "\", which is not host or host:port; the bootstrap server is used instead.");
+  user.server_address.clear();
+}
 
 }  // namespace detail
 }  // namespace kafka

@@ -78,6 +78,10 @@ void chain_links(const Client& client, const PreparedSpan& prepared, const Topic
   parent.span = process.span.context();
   while (!links.empty()) {
     const std::span<const Link> chunk = links.first(links_that_fit(links, limit));
+    if (chunk.empty()) {  // the limit has become zero since
+      count(Counter::dropped_links, links.size());
+      return;
+    }
     links = links.subspan(chunk.size());
     Span span = client.options().tracer.start(prepared.name,
                                               {.parent = &parent, .links = chunk, .module_link_limit = true});
@@ -130,7 +134,7 @@ StartedProcess start_process_span(const Client& client, std::span<const Delivery
   StartedProcess started;
   const InCommon common = find_common(deliveries);
   const bool untraced = common.messages == 0 && common.untraced > 0;
-  if (common.messages == 0 && !untraced && !batch) return started;
+  if (common.messages == 0 && !untraced) return started;
   started.around = Context::current();
   const Context ambient = started.around;
   if (ambient.suppressed || client.options().mode == ModuleMode::off) return started;

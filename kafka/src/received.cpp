@@ -17,7 +17,6 @@ namespace kafka {
 namespace detail {
 
 Delivery take_in(const Client& client, const rd_kafka_message_t* message) noexcept {
-  client.set_uncommitted();
   Delivery delivery{message, carried_context(message)};
   IncomingContext incoming = client.options().user.incoming_context;
   if (client.has_topic_rules()) {

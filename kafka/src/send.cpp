@@ -447,9 +447,10 @@ void message_acknowledged_slowly(Client& client, const rd_kafka_message_t* messa
 }
 
 bool end_open_sends(Client& client) noexcept {
-  OpenSend send;
   bool ended = false;
-  while (client.open_sends().take_any(send)) {
+  for (;;) {
+    OpenSend send;  // each of its own, so that what it holds is not freed under the table's lock
+    if (!client.open_sends().take_any(send)) break;
     count(Counter::operations_lost);
     finish_send(client, std::move(send), nullptr, RD_KAFKA_RESP_ERR__DESTROY);
     ended = true;

@@ -165,9 +165,14 @@ TEST_F(KafkaClientEvents, TheCppApiHasBoth) {
       Type kind = EVENT_ERROR;
     } event;
     kafka::record_error(event);
+    setenv("MIDTRACE_KAFKA", "off", 1);
+    kafka::record_error(event);
+    unsetenv("MIDTRACE_KAFKA");
     event.kind = RdKafka::Event::EVENT_STATS;
     kafka::record_error(event);
   }
+  // The client's own name, though nothing else was done with it before.
+  EXPECT_TRUE(recorder_->spans().at(0).attribute("messaging.client.id").starts_with("rdkafka#consumer-"));
   EXPECT_EQ(recorder_->tree({.attributes = true, .without = {"messaging.client.id"}}), R"(
 rebalance INTERNAL
   messaging.consumer.group.name = workers

@@ -264,21 +264,24 @@ TEST_F(KafkaCommitSpans, SeveralAtOnceEndWithTheirOwnAnswers) {
   EXPECT_THAT(offsets_committed, ::testing::UnorderedElementsAre("1", "2", "3", "2"));
 }
 
-TEST_F(KafkaCommitSpans, OfWhatIsStoredWithoutWaitingEndWithTheirAnswerOrAtOnce) {
+TEST_F(KafkaCommitSpans, OfWhatIsStoredWithoutWaitingEndWhenTheyReturn) {
   {
     const Client consumer = make_committer();
     const OwnedMessage message = poll(consumer.get());
     EXPECT_EQ(kafka::commit(consumer.get(), nullptr, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
-    ASSERT_TRUE(commits_end(1));
-    // Nothing was received since, and librdkafka will be silent.
+    EXPECT_EQ(commits().size(), 1U);
+    // Nothing is stored since, and librdkafka will be silent: the answer of another is not taken for its own.
     EXPECT_EQ(kafka::commit(consumer.get(), nullptr, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
     EXPECT_EQ(commits().size(), 2U);
+    EXPECT_EQ(kafka::commit(consumer.get(), offsets({{"orders", 2}}).get(), 1), RD_KAFKA_RESP_ERR_NO_ERROR);
+    ASSERT_TRUE(commits_end(3));
   }
   EXPECT_EQ(brief(), R"(
 commit CLIENT
+commit CLIENT
 commit orders CLIENT
   messaging.destination.partition.id = 0
-  messaging.kafka.offset = 1
+  messaging.kafka.offset = 2
 )");
 }
 
@@ -346,11 +349,11 @@ TEST_F(KafkaCommitSpans, AnOptionAlsoShowsTheCommitsOfOthers) {
   EXPECT_EQ(brief(), R"(
 commit orders CLIENT
   messaging.destination.partition.id = 0
+  messaging.kafka.offset = 1
+commit orders CLIENT
+  messaging.destination.partition.id = 0
   messaging.kafka.offset = 2
 ship INTERNAL
-  commit orders CLIENT
-    messaging.destination.partition.id = 0
-    messaging.kafka.offset = 1
   commit orders CLIENT
     messaging.destination.partition.id = 0
     messaging.kafka.offset = 3

@@ -168,6 +168,27 @@ TEST_F(KafkaOutbox, TheInnermostCountsAndEndsInAnyOrderOnAnyThread) {
   EXPECT_NE(values_of(headers[2], "traceparent"), std::vector<std::string>{first});
 }
 
+TEST_F(KafkaOutbox, ARefusedMessageIsInItsTraceToo) {
+  {
+    const Client producer = make_producer({}, {{"message.max.bytes", "1000"}});
+    const kafka::CreationContext stored(context_from_text(row_));
+    const std::string large(2000, 'x');
+    EXPECT_EQ(kafka::Producer(producer.get())
+                  .producev(RD_KAFKA_V_TOPIC("orders"), RD_KAFKA_V_VALUE(large.data(), large.size()),
+                            RD_KAFKA_V_END),
+              RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+  }
+  const std::vector<testing::OwnedSpan> spans = recorder_->spans();
+  const SpanContext row = context_from_text(row_).span;
+  const auto refused = std::find_if(spans.begin(), spans.end(),
+                                    [](const testing::OwnedSpan& span) { return span.name == "send orders"; });
+  ASSERT_NE(refused, spans.end());
+  EXPECT_EQ(refused->context.trace_id, row.trace_id);
+  EXPECT_EQ(refused->parent_span_id, row.span_id);
+  ASSERT_EQ(refused->links.size(), 1U);
+  EXPECT_EQ(refused->links[0].context.span_id, row.span_id);
+}
+
 TEST_F(KafkaOutbox, AMessageWithoutRoomIsSentWithoutAContext) {
   const Client producer = make_producer({}, {{"message.max.bytes", "1000"}});
   const kafka::CreationContext stored(context_from_text(row_));

@@ -170,6 +170,20 @@ TEST_F(KafkaProcess, AnEventInABatchHasARoundAndNoSpan) {
   }
 }
 
+TEST_F(KafkaProcess, ABatchOfNothingButEventsHasNoSpan) {
+  rd_kafka_conf_t* conf = consumer_configuration();
+  rd_kafka_conf_set(conf, "enable.partition.eof", "true", nullptr, 0);
+  ASSERT_TRUE(kafka::instrument(conf));
+  {
+    const Client consumer = assigned(create(RD_KAFKA_CONSUMER, conf), {"orders"}, 1);
+    const kafka::Batch batch = consume_exactly(consumer.get(), 1);
+    ASSERT_EQ(batch[0]->err, RD_KAFKA_RESP_ERR__PARTITION_EOF);
+    const auto processing = kafka::process(batch);
+    EXPECT_FALSE(Context::current().span.valid());
+  }
+  EXPECT_EQ(recorder_->spans().size(), 0U);
+}
+
 TEST_F(KafkaProcess, AnAbandonedSpanIsEndedWhileItsConsumerGoesOn) {
   send({{.key = "a"}, {.key = "b"}});
   {

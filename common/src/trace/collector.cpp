@@ -202,14 +202,17 @@ void discard_queued() noexcept {
 }
 
 // Of call_at_collection(). Never emptied.
-constinit std::array<std::atomic<void (*)() noexcept>, 8> chores{};
+constinit std::array<std::atomic<bool (*)() noexcept>, 8> chores{};
 
-void do_chores() noexcept {
+// Whether there is more to do.
+bool do_chores() noexcept {
+  bool more = false;
   for (const auto& chore : chores) {
     const auto function = chore.load(std::memory_order_acquire);
-    if (function == nullptr) return;
-    function();
+    if (function == nullptr) break;
+    more = function() || more;
   }
+  return more;
 }
 
 // Exports all there is, and tells those who wait for it whether everything since the last time went well.
@@ -221,7 +224,8 @@ bool export_everything(Run& run, SteadyClock::time_point deadline) noexcept {
       deadline = std::max(deadline, call->deadline);
     }
   }
-  do_chores();
+  while (do_chores())
+    drain(run);
   drain(run);
   export_pending(run);
   for (const auto& exporter : run.options.exporters) {
@@ -263,7 +267,8 @@ bool collect(Run& run) noexcept {
   while (!run.stop.load(std::memory_order_acquire)) {
     wait(run);
     if (run.stop.load(std::memory_order_acquire)) break;
-    do_chores();
+    while (do_chores())
+      drain_for_all(run);
     drain_for_all(run);
     if (SteadyClock::now() - run.last_export >= run.options.batch.schedule_delay) {
       export_pending(run);
@@ -374,9 +379,9 @@ Run* current_run() noexcept {
 
 }  // namespace
 
-bool call_at_collection(void (*function)() noexcept) noexcept {
+bool call_at_collection(bool (*function)() noexcept) noexcept {
   for (auto& chore : chores) {
-    void (*known)() noexcept = nullptr;
+    bool (*known)() noexcept = nullptr;
     if (chore.compare_exchange_strong(known, function, std::memory_order_acq_rel) || known == function)
       return true;
   }

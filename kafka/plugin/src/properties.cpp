@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "config/environment.h"
+#include "ready_options.h"
 
 namespace midtrace {
 inline namespace v1 {
@@ -69,6 +70,7 @@ bool read_list(Options& options, std::string_view text) {
 }
 
 bool read_server(Options& options, std::string_view text) {
+  if (detail::parse_server(text).host.empty()) return false;
   options.server_address = text;
   return true;
 }

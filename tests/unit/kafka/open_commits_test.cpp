@@ -30,12 +30,12 @@ struct Scenario {
   // The number of the commit that was taken out; 0 for none.
   std::uint64_t report(std::uint64_t print) {
     OpenCommits::List taken;
-    outcome = open.report(print, {nullptr, 0, 7}, taken, given_up);
+    outcome = open.report(print, {nullptr, 0, 7}, taken);
     return taken.empty() ? 0 : taken.front().number;
   }
 
   OpenCommits open;
-  OpenCommits::List displaced, given_up;
+  OpenCommits::List displaced;
   OpenCommits::Reported outcome = OpenCommits::Reported::unknown;
 };
 
@@ -51,22 +51,16 @@ TEST(KafkaOpenCommits, AReportBelongsToTheOldestOfTheSameOffsets) {
   EXPECT_EQ(s.open.size(), 1U);
 }
 
-TEST(KafkaOpenCommits, ElseToTheOldestOfWhatIsStored) {
+TEST(KafkaOpenCommits, ElseToTheOldestThatWaitsForWhatIsStored) {
   Scenario s;
-  const std::uint64_t first = s.add(stored);
-  const std::uint64_t second = s.add(stored);
-  EXPECT_EQ(s.report(33), first);
-  EXPECT_EQ(s.report(44), second);
-}
-
-TEST(KafkaOpenCommits, OnesOfWhatIsStoredAreGivenUpOnceALaterCommitIsAnswered) {
-  Scenario s;
-  s.add(stored);
-  s.add(22);
-  s.add(stored);
-  s.report(22);
-  EXPECT_EQ(s.given_up.size(), 1U);
-  EXPECT_EQ(s.open.size(), 1U) << "the one after it may still be answered";
+  const std::uint64_t other = s.add(22);
+  const std::uint64_t number = s.add(stored, true);
+  EXPECT_EQ(s.report(33), 0U);
+  EXPECT_EQ(s.outcome, OpenCommits::Reported::waits);
+  EXPECT_EQ(s.report(22), other);
+  OpenCommits::List taken;
+  ASSERT_TRUE(s.open.take(number, taken));
+  EXPECT_TRUE(taken.front().answered);
 }
 
 TEST(KafkaOpenCommits, ACommitThatWaitsIsToldAndStays) {
@@ -77,21 +71,10 @@ TEST(KafkaOpenCommits, ACommitThatWaitsIsToldAndStays) {
   EXPECT_EQ(s.report(33), 0U);
   EXPECT_EQ(s.outcome, OpenCommits::Reported::unknown) << "it is told once";
   OpenCommits::List taken;
-  ASSERT_TRUE(s.open.take(number, taken, true, s.given_up));
+  ASSERT_TRUE(s.open.take(number, taken));
   EXPECT_TRUE(taken.front().answered);
   EXPECT_EQ(taken.front().facts.offset, 7);
-  EXPECT_FALSE(s.open.take(number, taken, true, s.given_up));
-}
-
-TEST(KafkaOpenCommits, ACommitThatWaitedForItsAnswerGivesOlderOnesOfWhatIsStoredUp) {
-  Scenario s;
-  s.add(stored);
-  s.add(22);
-  const std::uint64_t number = s.add(33, true);
-  OpenCommits::List taken;
-  ASSERT_TRUE(s.open.take(number, taken, true, s.given_up));
-  EXPECT_EQ(s.given_up.size(), 1U);
-  EXPECT_EQ(s.open.size(), 1U) << "the one of certain offsets is still answered";
+  EXPECT_FALSE(s.open.take(number, taken));
 }
 
 TEST(KafkaOpenCommits, OnlySoManyAreKept) {

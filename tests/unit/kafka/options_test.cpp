@@ -6,6 +6,8 @@
 
 #include <cstdlib>
 
+#include <midtrace/trace/counters.h>
+
 namespace midtrace {
 namespace {
 
@@ -62,6 +64,15 @@ TEST(KafkaBrokersTakeHeaders, UnlessTheConfigurationSaysThatTheyAreOld) {
     EXPECT_FALSE(brokers_take_headers("false", old)) << old;
   for (const char* recent : {"0.11.0", "0.11", "1.0.0", "2.8", "10.0", "", "nonsense", "0.x"})
     EXPECT_TRUE(brokers_take_headers("false", recent)) << recent;
+}
+
+TEST(KafkaReadyOptions, AnAddressThatIsNoneIsCountedAndLeftOut) {
+  const std::uint64_t before = counters()[Counter::invalid_configuration];
+  EXPECT_EQ(ReadyOptions({.server_address = "broker:9093"}).server.port, 9093);
+  EXPECT_EQ(counters()[Counter::invalid_configuration], before);
+  const ReadyOptions options({.server_address = "broker:99999"});
+  EXPECT_TRUE(options.user.server_address.empty()) << "so that the bootstrap server takes its place";
+  EXPECT_EQ(counters()[Counter::invalid_configuration], before + 1);
 }
 
 TEST(KafkaReadyOptions, PollSpansAreOnUnlessSwitchedOff) {

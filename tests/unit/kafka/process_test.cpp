@@ -289,6 +289,19 @@ TEST_F(KafkaProcessSpan, IsEndedByTheCollectorWhenItsClientIsGone) {
   EXPECT_EQ(recorder_.spans().size(), 1U);
 }
 
+TEST_F(KafkaProcessSpan, ThatAreAbandonedTogetherAreMoreThanAQueueHolds) {
+  constexpr std::size_t many = 3000;
+  make_client({.process_timeout = 1ms});
+  std::vector<ProcessSpan> lost;
+  for (std::size_t i = 0; i < many; ++i)
+    lost.push_back(process().detach());
+  const auto give_up = std::chrono::steady_clock::now() + 20s;
+  while (timed_out() < many && std::chrono::steady_clock::now() < give_up)
+    std::this_thread::sleep_for(1ms);
+  EXPECT_EQ(timed_out(), many);
+  EXPECT_EQ(recorder_.spans().size(), many);
+}
+
 TEST_F(KafkaProcessSpan, RunsItsHookOnceWhoeverEndsIt) {
   int finished = 0;
   kafka::Options options;

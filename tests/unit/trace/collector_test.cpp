@@ -387,21 +387,25 @@ TEST(Collector, gets_no_signals) {
 // Spans that a module ends when it is asked are in the flush that asked.
 TEST(Chores, are_done_before_a_flush_and_at_each_look_at_the_queues) {
   static std::atomic<int> done{0};
-  static std::atomic<bool> ends_a_span{false};
+  // More than a queue holds, a queue's worth at a time.
+  static std::atomic<int> left{0};
   const auto chore = []() noexcept {
     ++done;
-    if (ends_a_span.exchange(false)) make_spans(1);
+    if (left == 0) return false;
+    make_spans(100);
+    return (left -= 100) != 0;
   };
   auto exporter = std::make_shared<CountingExporter>();
   BatchOptions batch;
   batch.schedule_delay = milliseconds(5);
+  batch.queue_size = 128;
   Traced traced(exporter, batch);
   EXPECT_TRUE(call_at_collection(chore));
   EXPECT_TRUE(call_at_collection(chore)) << "a second time is the first";
   EXPECT_TRUE(eventually([] { return done >= 2; }));
-  ends_a_span = true;
+  left = 300;
   EXPECT_TRUE(traced.telemetry.flush());
-  EXPECT_EQ(traced.counted(Counter::spans_exported), 1U);
+  EXPECT_EQ(traced.counted(Counter::spans_exported), 300U);
 }
 
 }  // namespace

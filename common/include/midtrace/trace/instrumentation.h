@@ -30,9 +30,11 @@ void release_client(const void* client) noexcept;
 
 // Has the collector thread call `function` from now on, whenever it looks at the queues: at least once in
 // each schedule delay, and before a flush. For a module's rare housekeeping; spans that it ends are in that
-// flush. It must neither block nor be removed from memory. At most 8 in a process; false when there is no
-// room. A process without a collector of ours (no setup(), or another SDK's) never calls it.
-bool call_at_collection(void (*function)() noexcept) noexcept;
+// flush. They go through the collector's own queue, so it should end a few hundred at the most and return
+// true when there is more: it is called again once those were taken out. It must neither block nor be removed
+// from memory. At most 8 in a process; false when there is no room. A process without a collector of ours (no
+// setup(), or another SDK's) never calls it.
+bool call_at_collection(bool (*function)() noexcept) noexcept;
 
 }  // namespace v1
 }  // namespace midtrace

@@ -56,7 +56,7 @@ class [[nodiscard]] RebalanceSpan {
 };
 
 // For an error callback, or an error event. Of a fatal error (RD_KAFKA_RESP_ERR__FATAL) the cause is
-// recorded. `client` may be null where it is not at hand.
+// recorded. `client` may be null where it is not at hand: then MIDTRACE_KAFKA decides, and `_FATAL` stays.
 void record_error(rd_kafka_t* client, rd_kafka_resp_err_t error, std::string_view reason) noexcept;
 
 }  // namespace kafka

@@ -3,8 +3,8 @@
 // They take the parameters and return the values of the functions of their names. The span is of kind CLIENT,
 // a child of the current one, and named after the topic when there is just one. A commit that waits ends its
 // span when it returns. One that does not wait ends it with the broker's answer when the consumer is
-// instrumented, and else when it returns; also when there was nothing to commit (no offset, or a null list
-// without a message received since the last such commit), because librdkafka answers that with silence.
+// instrumented, and else when it returns; so does one without offsets (a null list: what is stored), because
+// librdkafka answers that with silence when there was nothing to commit.
 // RD_KAFKA_RESP_ERR__NO_OFFSET is no error. What is unanswered when the client closes ends with `_DESTROY`.
 //
 // `messaging.kafka.offset` is the offset that was committed, the one to be read next, when there is just one

@@ -164,8 +164,8 @@ inline BasicMessage<RdKafka::Message> consume(RdKafka::KafkaConsumer& consumer,
 inline BasicBatch<RdKafka::Message> consume_batch(RdKafka::KafkaConsumer& consumer, std::size_t max_messages,
                                                   std::chrono::milliseconds timeout) {
   BasicBatch<RdKafka::Message> batch;
-  const auto deadline = std::chrono::steady_clock::now() + timeout;
-  std::chrono::milliseconds remaining = timeout;
+  std::chrono::milliseconds remaining(detail::timeout_ms(timeout));  // as far as librdkafka counts
+  const auto deadline = std::chrono::steady_clock::now() + remaining;
   detail::PollCall call(consumer.c_ptr(), detail::PollCall::Kind::loop);
   while (batch.size() < max_messages && detail::Access::make_room(batch)) {
     detail::OwnedMessage<RdKafka::Message> message(consumer.consume(detail::timeout_ms(remaining)));

@@ -17,10 +17,15 @@ inline RebalanceSpan rebalance_span(RdKafka::KafkaConsumer& consumer, RdKafka::E
   return RebalanceSpan(consumer.c_ptr(), static_cast<rd_kafka_resp_err_t>(error), partitions.size());
 }
 
-// In RdKafka::EventCb::event_cb(). Anything but an error is left alone.
+// In RdKafka::EventCb::event_cb(), which is not told whose event it is: better with the client, where that is
+// known. Anything but an error is left alone.
 inline void record_error(const RdKafka::Event& event) {
   if (event.type() == RdKafka::Event::EVENT_ERROR)
     record_error(nullptr, static_cast<rd_kafka_resp_err_t>(event.err()), event.str());
+}
+inline void record_error(RdKafka::Handle& client, const RdKafka::Event& event) {
+  if (event.type() == RdKafka::Event::EVENT_ERROR)
+    record_error(client.c_ptr(), static_cast<rd_kafka_resp_err_t>(event.err()), event.str());
 }
 
 }  // namespace kafka

@@ -25,10 +25,10 @@ namespace kafka {
 // warning.
 bool instrument(rd_kafka_conf_t* conf, Options options = {}) noexcept;
 
-// rd_kafka_new() for an instrumented configuration. It takes `conf` over whether it succeeds or not, because
-// librdkafka before 2.13 crashes when a configuration with interceptors is destroyed after a failed
-// rd_kafka_new(): there this call leaves the object allocated instead. Null, with the reason in `errstr`,
-// when the client cannot be made.
+// instrument(), unless that was done before, and rd_kafka_new(). It takes `conf` over whether it succeeds or
+// not, because librdkafka before 2.13 crashes when a configuration with interceptors is destroyed after a
+// failed rd_kafka_new(): there this call leaves the object allocated instead. Null, with the reason in
+// `errstr`, when the client cannot be made.
 rd_kafka_t* create(rd_kafka_type_t type, rd_kafka_conf_t* conf, char* errstr, std::size_t errstr_size,
                    Options options = {}) noexcept;
 
