@@ -1,170 +1,20 @@
 // The plugin, in programs that know nothing of midtrace: what they send carries a context, their spans
 // arrive, and whatever is wrong with the plugin's configuration, they work.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
+#include "kafka_plugin_fixture.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <map>
-#include <nlohmann/json.hpp>
-#include <sstream>
-#include <string>
-#include <vector>
-
-#include "support/child_process.h"
-#include "support/mock_cluster.h"
 
 namespace midtrace::test {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::SizeIs;
-using Properties = std::vector<std::string>;
-
-struct ExportedSpan {
-  std::string name, trace_id, span_id, parent_span_id, service, process;
-  int kind = 0;
-  std::map<std::string, std::string> attributes;
-  std::vector<std::string> links;  // "trace id-span id"
-};
-
-struct Outcome {
-  int code = -1;
-  std::vector<std::string> lines;  // of standard output and error
-
-  std::string text() const {
-    std::string all;
-    for (const std::string& line : lines)
-      all += line + "\n";
-    return all;
-  }
-  std::vector<std::string> beginning_with(const std::string& begin) const {
-    std::vector<std::string> found;
-    for (const std::string& line : lines) {
-      if (line.starts_with(begin)) found.push_back(line.substr(begin.size()));
-    }
-    return found;
-  }
-};
-
-class KafkaPlugin : public ::testing::Test {
- protected:
-  void SetUp() override {
-    std::string why_not;
-    cluster_ = MockCluster::start(1, &why_not);
-    ASSERT_NE(cluster_, nullptr) << why_not;
-    ASSERT_TRUE(cluster_->create_topic("orders", 1));
-  }
-
-  std::string bootstrap() const { return "bootstrap.servers=" + cluster_->bootstrap_servers(); }
-  std::filesystem::path spans_file() const { return directory_.path() / "spans.jsonl"; }
-  // The properties that load the plugin and send its spans to a file.
-  Properties with_plugin(const Properties& more = {}) const {
-    Properties properties{"plugin.library.paths=" MIDTRACE_TEST_PLUGIN, bootstrap(),
-                          "midtrace.traces.exporter=otlp_file", "midtrace.otlp.file=" + spans_file().string(),
-                          "midtrace.service.name=plain"};
-    properties.insert(properties.end(), more.begin(), more.end());
-    return properties;
-  }
-
-  Outcome run(std::vector<std::string> arguments, const Properties& properties,
-              const std::vector<std::string>& environment = {}) {
-    const std::filesystem::path log = directory_.path() / ("log" + std::to_string(++runs_));
-    ProcessOptions options;
-    arguments.insert(arguments.end(), properties.begin(), properties.end());
-    options.arguments = std::move(arguments);
-    options.environment = environment;
-    options.log_file = log;
-    std::string why_not;
-    const auto status = run_process(options, std::chrono::seconds(60), &why_not);
-    Outcome outcome;
-    if (!status) {
-      ADD_FAILURE() << why_not;
-      return outcome;
-    }
-    outcome.code = status->signal == 0 ? status->code : -status->signal;
-    std::ifstream stream(log);
-    for (std::string line; std::getline(stream, line);)
-      outcome.lines.push_back(line);
-    return outcome;
-  }
-  Outcome produce(const Properties& properties, const std::vector<std::string>& environment = {}) {
-    return run({MIDTRACE_TEST_PLAIN_CLIENT, "produce", "3"}, properties, environment);
-  }
-  Outcome consume(const Properties& properties) {
-    return run({MIDTRACE_TEST_PLAIN_CLIENT, "consume", "3"}, properties);
-  }
-
-  std::vector<ExportedSpan> spans() const {
-    std::vector<ExportedSpan> result;
-    std::ifstream stream(spans_file());
-    for (std::string line; std::getline(stream, line);) {
-      const auto document = nlohmann::json::parse(line);
-      for (const auto& resource : document.at("resourceSpans")) {
-        std::string service;
-        std::string process;
-        for (const auto& attribute : resource.at("resource").at("attributes")) {
-          if (attribute.at("key") == "service.name") service = attribute.at("value").at("stringValue");
-          if (attribute.at("key") == "process.pid") process = attribute.at("value").at("intValue");
-        }
-        for (const auto& scope : resource.at("scopeSpans")) {
-          for (const auto& span : scope.at("spans")) {
-            ExportedSpan made;
-            made.name = span.at("name");
-            made.trace_id = span.at("traceId");
-            made.span_id = span.at("spanId");
-            made.parent_span_id = span.value("parentSpanId", "");
-            made.kind = span.at("kind");
-            made.service = service;
-            made.process = process;
-            for (const auto& attribute : span.value("attributes", nlohmann::json::array()))
-              made.attributes[attribute.at("key")] = attribute.at("value").begin()->dump();
-            for (const auto& link : span.value("links", nlohmann::json::array()))
-              made.links.push_back(link.at("traceId").get<std::string>() + "-" +
-                                   link.at("spanId").get<std::string>());
-            result.push_back(std::move(made));
-          }
-        }
-      }
-    }
-    return result;
-  }
-
-  // What a consumer without the plugin finds on the messages.
-  std::vector<std::string> traceparents_on_the_wire() {
-    const Outcome outcome = consume({bootstrap(), "group.id=g"});
-    EXPECT_EQ(outcome.code, 0) << outcome.text();
-    EXPECT_THAT(outcome.beginning_with("own="), SizeIs(3)) << "the application's own headers stay";
-    return outcome.beginning_with("traceparent=");
-  }
-
-  TemporaryDirectory directory_;
-  std::unique_ptr<MockCluster> cluster_;
-  int runs_ = 0;
-};
-
-constexpr int producer_kind = 4;
-constexpr int client_kind = 3;
-
-void expect_three_sends(const std::vector<ExportedSpan>& spans, const std::vector<std::string>& wire) {
-  ASSERT_THAT(spans, SizeIs(3));
-  ASSERT_THAT(wire, SizeIs(3));
-  for (std::size_t i = 0; i < spans.size(); ++i) {
-    const ExportedSpan& span = spans[i];
-    EXPECT_EQ(span.name, "send orders");
-    EXPECT_EQ(span.kind, producer_kind);
-    EXPECT_EQ(span.service, "plain");
-    EXPECT_EQ(span.attributes.at("messaging.system"), "\"kafka\"");
-    EXPECT_EQ(span.attributes.at("messaging.kafka.offset"), "\"" + std::to_string(i) + "\"");
-    EXPECT_THAT(wire[i], HasSubstr(span.trace_id + "-" + span.span_id));
-  }
-}
 
 TEST_F(KafkaPlugin, TracesAPlainProgramInC) {
   const Outcome outcome = produce(with_plugin());
@@ -173,19 +23,124 @@ TEST_F(KafkaPlugin, TracesAPlainProgramInC) {
   expect_three_sends(spans(), traceparents_on_the_wire());
 }
 
-TEST_F(KafkaPlugin, TracesAPythonProgram) {
-  std::string why_not;
+TEST_F(KafkaPlugin, TracesAPlainProgramInCpp) {
+  const Outcome outcome = run({MIDTRACE_TEST_PLAIN_CPP_CLIENT, "3"}, with_plugin());
+  EXPECT_EQ(outcome.code, 0) << outcome.text();
+  EXPECT_THAT(outcome.lines, IsEmpty()) << "nothing is said where nothing is wrong";
+  const auto made = spans();
+  expect_three_sends(made, traceparents_on_the_wire());
+  for (const ExportedSpan& span : made)
+    EXPECT_EQ(span.attributes.at("messaging.kafka.message.key"), "\"customer\"");
+}
+
+// Several clients in one program: midtrace.kafka.* is each one's own, the rest is the first one's.
+class KafkaPluginClients : public KafkaPlugin {
+ protected:
+  // A program with two of them, of which each sends three messages.
+  Outcome produce_by_two(const Properties& first, const Properties& second) {
+    Properties both = with_plugin(first);
+    both.emplace_back("--");
+    const Properties others = with_plugin(second);
+    both.insert(both.end(), others.begin(), others.end());
+    return run({MIDTRACE_TEST_PLAIN_CPP_CLIENT, "3"}, both);
+  }
+  std::vector<ExportedSpan> spans_of(const std::string& client) const {
+    std::vector<ExportedSpan> found;
+    for (const ExportedSpan& span : spans()) {
+      if (span.attributes.at("messaging.client.id") == "\"" + client + "\"") found.push_back(span);
+    }
+    return found;
+  }
+};
+
+TEST_F(KafkaPluginClients, OfWhichOneIsOff) {
+  const Outcome outcome =
+      produce_by_two({"client.id=silent", "midtrace.kafka.mode=off"}, {"client.id=spoken"});
+  EXPECT_EQ(outcome.code, 0) << outcome.text();
+  EXPECT_THAT(outcome.lines, IsEmpty());
+  EXPECT_THAT(spans(), SizeIs(3));
+  const auto spoken = spans_of("spoken");
+  const auto wire = traceparents_on_the_wire(6);
+  ASSERT_THAT(spoken, SizeIs(3));
+  ASSERT_THAT(wire, SizeIs(3));
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(spoken[i].attributes.at("messaging.kafka.offset"), "\"" + std::to_string(3 + i) + "\"");
+    EXPECT_THAT(wire[i], HasSubstr(spoken[i].trace_id + "-" + spoken[i].span_id));
+  }
+}
+
+TEST_F(KafkaPluginClients, HaveOptionsOfTheirOwn) {
+  const Outcome outcome = produce_by_two({"client.id=keyless", "midtrace.kafka.message.key=false"},
+                                         {"client.id=sized", "midtrace.kafka.message.body.size=true"});
+  EXPECT_EQ(outcome.code, 0) << outcome.text();
+  EXPECT_THAT(outcome.lines, IsEmpty()) << "options of a client may differ";
+  const auto keyless = spans_of("keyless");
+  const auto sized = spans_of("sized");
+  ASSERT_THAT(keyless, SizeIs(3));
+  ASSERT_THAT(sized, SizeIs(3));
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(keyless[i].attributes.count("messaging.kafka.message.key"), 0U);
+    EXPECT_EQ(keyless[i].attributes.count("messaging.message.body.size"), 0U);
+    EXPECT_EQ(sized[i].attributes.count("messaging.kafka.message.key"), 1U);
+    EXPECT_EQ(sized[i].attributes.at("messaging.message.body.size"), "\"7\"");
+  }
+  EXPECT_THAT(traceparents_on_the_wire(6), SizeIs(6));
+}
+
+TEST_F(KafkaPluginClients, ShareWhatTheFirstSaysOfTheProcess) {
+  const Outcome outcome =
+      produce_by_two({"client.id=first"}, {"client.id=second", "midtrace.service.name=MARKER"});
+  EXPECT_EQ(outcome.code, 0) << outcome.text();
+  ASSERT_THAT(outcome.lines, SizeIs(1)) << outcome.text();
+  EXPECT_THAT(outcome.lines[0],
+              AllOf(HasSubstr("A Kafka client has other midtrace.* properties than the first one"),
+                    HasSubstr("the first client's are used"), Not(HasSubstr("MARKER"))));
+  EXPECT_THAT(spans_of("first"), SizeIs(3));
+  EXPECT_THAT(spans_of("second"), SizeIs(3));
+  for (const ExportedSpan& span : spans())
+    EXPECT_EQ(span.service, "plain");
+}
+
+// False after it said why; with CI=true that is a failure.
+bool python_has_a_client() {
   ProcessOptions trial;
   trial.arguments = {"/usr/bin/python3", "-c", "import confluent_kafka"};
+  std::string why_not;
   const auto possible = run_process(trial, std::chrono::seconds(30), &why_not);
-  if (!possible || !possible->success()) {
-    const char* ci = std::getenv("CI");
-    ASSERT_STRNE(ci != nullptr ? ci : "", "true") << "CI=true forbids to leave Python out";
-    GTEST_SKIP() << "not run: python3-confluent-kafka is not installed";
-  }
-  const Outcome outcome = run({"/usr/bin/python3", MIDTRACE_TEST_PLAIN_PYTHON, "3"}, with_plugin());
+  if (possible && possible->success()) return true;
+  const char* ci = std::getenv("CI");
+  EXPECT_STRNE(ci != nullptr ? ci : "", "true") << "CI=true forbids to leave Python out";
+  return false;
+}
+constexpr const char* no_python = "not run: python3-confluent-kafka is not installed";
+
+TEST_F(KafkaPlugin, TracesAPythonProgram) {
+  if (!python_has_a_client()) GTEST_SKIP() << no_python;
+  const Outcome outcome =
+      run({"/usr/bin/python3", MIDTRACE_TEST_PLAIN_PYTHON, "produce", "3"}, with_plugin());
   EXPECT_EQ(outcome.code, 0) << outcome.text();
   expect_three_sends(spans(), traceparents_on_the_wire());
+}
+
+void expect_polls_linked_to(const std::vector<ExportedSpan>& sends, const std::vector<ExportedSpan>& all) {
+  ASSERT_THAT(sends, SizeIs(3));
+  ASSERT_THAT(all, SizeIs(6));
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(all[3 + i].name, "poll orders");
+    EXPECT_EQ(all[3 + i].kind, client_kind);
+    EXPECT_THAT(all[3 + i].links, ElementsAre(sends[i].trace_id + "-" + sends[i].span_id));
+  }
+}
+
+TEST_F(KafkaPlugin, LinksThePollsOfAPythonProgramToTheSends) {
+  if (!python_has_a_client()) GTEST_SKIP() << no_python;
+  ASSERT_EQ(produce(with_plugin()).code, 0);
+  const auto sends = spans();
+  const Outcome outcome = run({"/usr/bin/python3", MIDTRACE_TEST_PLAIN_PYTHON, "consume", "3"},
+                              with_plugin({"group.id=g", "midtrace.kafka.poll.spans=true"}));
+  EXPECT_EQ(outcome.code, 0) << outcome.text();
+  EXPECT_THAT(outcome.lines, ElementsAre("order 0", "order 1", "order 2"));
+  expect_polls_linked_to(sends, spans());
 }
 
 TEST_F(KafkaPlugin, ExportsWhatEndedWhenAProgramLeavesWithoutDestroyingItsClient) {
@@ -219,16 +174,9 @@ TEST_F(KafkaPlugin, TakesItsConfigurationFromTheEnvironmentToo) {
 TEST_F(KafkaPlugin, LinksPollsToTheSendsWhenAsked) {
   ASSERT_EQ(produce(with_plugin()).code, 0);
   const auto sends = spans();
-  ASSERT_THAT(sends, SizeIs(3));
   const Outcome outcome = consume(with_plugin({"group.id=g", "midtrace.kafka.poll.spans=true"}));
   EXPECT_EQ(outcome.code, 0) << outcome.text();
-  const auto all = spans();
-  ASSERT_THAT(all, SizeIs(6));
-  for (std::size_t i = 0; i < 3; ++i) {
-    EXPECT_EQ(all[3 + i].name, "poll orders");
-    EXPECT_EQ(all[3 + i].kind, client_kind);
-    EXPECT_THAT(all[3 + i].links, ElementsAre(sends[i].trace_id + "-" + sends[i].span_id));
-  }
+  expect_polls_linked_to(sends, spans());
 }
 
 TEST_F(KafkaPlugin, ShowsCommitsAndHeadersWhenAsked) {
@@ -348,6 +296,40 @@ TEST_P(KafkaPluginBesideTracing, IsOneTraceAndNothingTwice) {
 }
 INSTANTIATE_TEST_SUITE_P(Programs, KafkaPluginBesideTracing, ::testing::Values("bare", "instrumented"),
                          [](const auto& program) { return std::string(program.param); });
+
+// What tells the modes apart where there is a context: the span of the program that traces by itself.
+struct Mode {
+  const char* mode;
+  std::size_t spans;  // the program's own among them
+  bool carries_the_programs_span;
+  bool carries_anything;
+};
+class KafkaPluginMode : public KafkaPlugin, public ::testing::WithParamInterface<Mode> {};
+TEST_P(KafkaPluginMode, DecidesWhatTravels) {
+  const Outcome outcome =
+      run({MIDTRACE_TEST_TRACED_CLIENT, "bare"},
+          {"plugin.library.paths=" MIDTRACE_TEST_PLUGIN, bootstrap(),
+           std::string("midtrace.kafka.mode=") + GetParam().mode},
+          {"OTEL_TRACES_EXPORTER=otlp_file", "MIDTRACE_OTLP_FILE=" + spans_file().string()});
+  EXPECT_EQ(outcome.code, 0) << outcome.text();
+  const auto all = spans();
+  ASSERT_THAT(all, SizeIs(GetParam().spans));
+  const auto order =
+      std::find_if(all.begin(), all.end(), [](const ExportedSpan& span) { return span.name == "order"; });
+  ASSERT_NE(order, all.end());
+  const auto wire = traceparents_on_the_wire();
+  ASSERT_THAT(wire, SizeIs(GetParam().carries_anything ? 3 : 0));
+  EXPECT_THAT(wire, Each(HasSubstr(order->trace_id)));
+  for (const std::string& traceparent : wire) {
+    EXPECT_EQ(traceparent.find(order->trace_id + "-" + order->span_id) != std::string::npos,
+              GetParam().carries_the_programs_span)
+        << traceparent;
+  }
+}
+INSTANTIATE_TEST_SUITE_P(Modes, KafkaPluginMode,
+                         ::testing::Values(Mode{"off", 1, false, false}, Mode{"propagate", 1, true, true},
+                                           Mode{"on", 4, false, true}),
+                         [](const auto& each) { return std::string(each.param.mode); });
 
 // What the dynamic linker would look for when the plugin is loaded.
 TEST_F(KafkaPlugin, NeedsNoLibrdkafkaOfItsOwn) {
