@@ -539,6 +539,46 @@ send orders PRODUCER
 )");
 }
 
+// What the messages of a batch do not have in common is on its links, under both names.
+TEST_F(KafkaFailures, TheDupOptInAddsTheOldNamesToTheLinksOfABatch) {
+  ASSERT_TRUE(cluster_->create_topic("stock", 2));
+  ASSERT_EQ(setenv("OTEL_SEMCONV_STABILITY_OPT_IN", "messaging/dup", 1), 0);
+  {
+    const Client producer = make_producer();
+    learn_topic(producer.get(), "stock");
+    for (const std::int32_t partition : {0, 1, 1})
+      ASSERT_EQ(produce(producer.get(), {.topic = "stock", .partition = partition}),
+                RD_KAFKA_RESP_ERR_NO_ERROR);
+    deliver(producer.get());
+    const Client consumer = make_consumer({.capture_queue_time = false}, {"stock"}, 2);
+    const kafka::Batch batch = consume_exactly(consumer.get(), 3);
+    const auto processing = kafka::process(batch);
+  }
+  unsetenv("OTEL_SEMCONV_STABILITY_OPT_IN");
+  int fans_in = 0;
+  for (const testing::OwnedSpan& span : recorder_->spans()) {
+    if (span.kind == SpanKind::producer) continue;
+    ++fans_in;
+    std::vector<std::map<std::string, std::string>> links;  // which partition comes first is not known
+    for (const testing::OwnedLink& link : span.links) {
+      std::map<std::string, std::string>& attributes = links.emplace_back();
+      for (const testing::OwnedAttribute& attribute : link.attributes)
+        attributes[attribute.key] = attribute.text();
+    }
+    const auto at = [](const char* partition, const char* offset) {
+      return std::map<std::string, std::string>{{"messaging.destination.partition.id", partition},
+                                                {"messaging.kafka.destination.partition", partition},
+                                                {"messaging.kafka.message.offset", offset},
+                                                {"messaging.kafka.offset", offset}};
+    };
+    EXPECT_THAT(links, ::testing::UnorderedElementsAre(at("0", "0"), at("1", "0"), at("1", "1")))
+        << span.name;
+    for (const char* varying : {"messaging.kafka.destination.partition", "messaging.kafka.message.offset"})
+      EXPECT_EQ(span.attribute(varying), "") << span.name << ": " << varying;
+  }
+  EXPECT_EQ(fans_in, 2) << "a poll and a process span";
+}
+
 TEST_F(KafkaFailures, TheClusterIdComesFromTheWrapperOnceItIsKnown) {
   {
     const Client client = make_producer();

@@ -108,7 +108,7 @@ TEST_F(KafkaStress, FourThreadsSendWhileAnotherServesTheReports) {
       ++reported;
     });
     EXPECT_TRUE(kafka::instrument(
-        conf, {.on_finish = [](Span& span, const kafka::Call&) { span.set("finished", ++finished); }}));
+        conf, {.on_finish = [](Span& span, const kafka::Call&) { span.set("app.finished", ++finished); }}));
     const Client client = create(RD_KAFKA_PRODUCER, conf);
     send_from_all(client.get(), [&](int thread, int number) {
       const Span order = start_span("order");
