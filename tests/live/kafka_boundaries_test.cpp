@@ -20,9 +20,13 @@ const std::string denied_header = "00-" + trace_id + "-" + span_id + "-00";
 
 class KafkaBoundaries : public KafkaFixture {
  protected:
-  void TearDown() override { set_propagator(nullptr); }
+  void TearDown() override {
+    set_propagator(nullptr);
+    KafkaFixture::TearDown();
+  }
 
   void start_anew(testing::RecorderOptions options = {}) {
+    expect_known_attributes();
     recorder_.reset();
     cluster_.reset();
     start_recorder(std::move(options));

@@ -2,6 +2,7 @@
 
 #include <librdkafka/rdkafkacpp.h>
 
+#include <atomic>
 #include <thread>
 
 #include "live/kafka_fixture.h"
@@ -128,6 +129,28 @@ poll orders CLIENT
 )");
 }
 
+// Sets `consumed` when a consumer of this configuration takes a message. KafkaConsumer::create() uses a copy,
+// to which interceptors add themselves.
+void note_consumption(RdKafka::Conf& conf, std::atomic<bool>* consumed) {
+  rd_kafka_conf_interceptor_add_on_conf_dup(
+      conf.c_ptr_global(), "note",
+      [](rd_kafka_conf_t* copy, const rd_kafka_conf_t*, std::size_t, const char**, void* flag) {
+        return rd_kafka_conf_interceptor_add_on_new(
+            copy, "note",
+            [](rd_kafka_t* client, const rd_kafka_conf_t*, void* noted, char*, std::size_t) {
+              return rd_kafka_interceptor_add_on_consume(
+                  client, "note",
+                  [](rd_kafka_t*, rd_kafka_message_t*, void* at) {
+                    *static_cast<std::atomic<bool>*>(at) = true;
+                    return RD_KAFKA_RESP_ERR_NO_ERROR;
+                  },
+                  noted);
+            },
+            flag);
+      },
+      consumed);
+}
+
 // A message that is produced while the batch is waited for is not from the future.
 TEST_F(KafkaCapture, EveryCallThatFillsABatchHasATimeOfItsOwn_Cpp) {
   start_recorder({.real_clock = true});
@@ -137,6 +160,8 @@ TEST_F(KafkaCapture, EveryCallThatFillsABatchHasATimeOfItsOwn_Cpp) {
        Properties{{"bootstrap.servers", cluster_->bootstrap_servers()}, {"group.id", "workers"}})
     ASSERT_EQ(conf->set(name, value, why), RdKafka::Conf::CONF_OK) << why;
   ASSERT_TRUE(kafka::instrument(*conf));
+  std::atomic<bool> first_consumed{false};
+  note_consumption(*conf, &first_consumed);
   const std::unique_ptr<RdKafka::KafkaConsumer> consumer(RdKafka::KafkaConsumer::create(conf.get(), why));
   const std::unique_ptr<RdKafka::TopicPartition> partition(
       RdKafka::TopicPartition::create("orders", 0, RdKafka::Topic::OFFSET_BEGINNING));
@@ -145,7 +170,10 @@ TEST_F(KafkaCapture, EveryCallThatFillsABatchHasATimeOfItsOwn_Cpp) {
   ASSERT_EQ(produce(producer.get()), RD_KAFKA_RESP_ERR_NO_ERROR);
   deliver(producer.get());
   std::thread late([&] {
-    std::this_thread::sleep_for(50ms);  // whichever comes first, no time may be negative
+    const auto deadline = std::chrono::steady_clock::now() + 20s;
+    while (!first_consumed && std::chrono::steady_clock::now() < deadline)
+      std::this_thread::yield();
+    EXPECT_TRUE(first_consumed) << "the batch does not have its first message";
     EXPECT_EQ(produce(producer.get()), RD_KAFKA_RESP_ERR_NO_ERROR);
     deliver(producer.get());
   });

@@ -228,7 +228,7 @@ TEST_F(KafkaCommitSpans, OneThatDoesNotWaitEndsWithItsAnswer) {
   {
     const Client consumer = make_committer();
     settle(consumer.get());
-    ASSERT_TRUE(cluster_->delay_next(1, KafkaRequest::kOffsetCommit, 300ms));
+    ASSERT_TRUE(cluster_->delay_next(1, KafkaRequest::kOffsetCommit, 2s));
     const Span work = start_span("ship");
     const Scope scope = work.activate();
     EXPECT_EQ(kafka::commit(consumer.get(), offsets({{"orders", 1}}).get(), 1), RD_KAFKA_RESP_ERR_NO_ERROR);

@@ -4,6 +4,10 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <future>
+#include <set>
+
+#include "unit/trace/test_exporters.h"
 
 namespace midtrace::test {
 namespace {
@@ -83,6 +87,7 @@ send orders PRODUCER
 
 TEST_F(KafkaFailures, ABrokerThatGoesAwayAndStaysAwayEndsTheSpanAtItsTimeout_Interceptors) {
   const Client producer = make_producer({}, {{"message.timeout.ms", "1500"}});
+  learn_topic(producer.get(), "orders");  // which the timeout would include
   ASSERT_EQ(produce(producer.get()), RD_KAFKA_RESP_ERR_NO_ERROR);
   deliver(producer.get());
   recorder_->clear();
@@ -94,6 +99,7 @@ TEST_F(KafkaFailures, ABrokerThatGoesAwayAndStaysAwayEndsTheSpanAtItsTimeout_Int
 
 TEST_F(KafkaFailures, ABrokerThatGoesAwayAndStaysAwayEndsTheSpanAtItsTimeout_Wrapper) {
   const Client producer = make_producer({}, {{"message.timeout.ms", "1500"}});
+  learn_topic(producer.get(), "orders");  // which the timeout would include
   ASSERT_EQ(produce_by_wrapper(producer.get()), RD_KAFKA_RESP_ERR_NO_ERROR);
   deliver(producer.get());
   recorder_->clear();
@@ -118,15 +124,30 @@ send orders PRODUCER
 
 TEST_F(KafkaFailures, AConsumerWhoseBrokerGoesAwayMakesNoSpans) {
   {
-    const Client consumer = make_consumer();
-    ASSERT_FALSE(kafka::consume(consumer.get(), 10ms));
-    ASSERT_TRUE(cluster_->set_broker_down(1));
-    for (int i = 0; i < 20; ++i) {
-      const kafka::Message message = kafka::consume(consumer.get(), 50ms);
-      if (!message) continue;
-      EXPECT_NE(message->err, RD_KAFKA_RESP_ERR_NO_ERROR);
+    rd_kafka_conf_t* conf = consumer_configuration();
+    ASSERT_EQ(rd_kafka_conf_set(conf, "enable.partition.eof", "true", nullptr, 0), RD_KAFKA_CONF_OK);
+    ASSERT_TRUE(kafka::instrument(conf));
+    const Client consumer = assigned(create(RD_KAFKA_CONSUMER, conf), {"orders"}, 1);
+    std::set<rd_kafka_resp_err_t> errors;
+    const auto consume = [&](std::chrono::milliseconds timeout) {
+      const kafka::Message message = kafka::consume(consumer.get(), timeout);
+      if (!message) return;
+      errors.insert(message->err);
       const auto processing = kafka::process(message);
-    }
+    };
+    const auto consume_until = [&](rd_kafka_resp_err_t error) {
+      const auto deadline = std::chrono::steady_clock::now() + 20s;
+      while (!errors.contains(error) && std::chrono::steady_clock::now() < deadline)
+        consume(100ms);
+      EXPECT_TRUE(errors.contains(error)) << rd_kafka_err2name(error) << " did not come";
+    };
+    consume_until(RD_KAFKA_RESP_ERR__PARTITION_EOF);
+    cluster_->fail_next(KafkaRequest::kFetch, {RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED});
+    consume_until(RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+    ASSERT_TRUE(cluster_->set_broker_down(1));
+    for (int i = 0; i < 10; ++i)
+      consume(50ms);
+    EXPECT_FALSE(errors.contains(RD_KAFKA_RESP_ERR_NO_ERROR)) << "nothing was sent";
   }
   EXPECT_EQ(brief(), "\n");
 }
@@ -343,7 +364,7 @@ TEST_F(KafkaFailures, AFlushThatTimesOutChangesNothingAndTheSpansEndLater) {
   const Client client = make_producer();
   const kafka::Producer producer(client.get());
   learn_topic(client.get(), "orders");
-  ASSERT_TRUE(cluster_->set_round_trip(1, 1s));
+  ASSERT_TRUE(cluster_->set_round_trip(1, 3s));
   ASSERT_EQ(produce_by_wrapper(client.get()), RD_KAFKA_RESP_ERR_NO_ERROR);
   EXPECT_EQ(producer.flush(10), RD_KAFKA_RESP_ERR__TIMED_OUT);
   EXPECT_EQ(tree(), "\n");
@@ -518,6 +539,46 @@ send orders PRODUCER
 )");
 }
 
+// What the messages of a batch do not have in common is on its links, under both names.
+TEST_F(KafkaFailures, TheDupOptInAddsTheOldNamesToTheLinksOfABatch) {
+  ASSERT_TRUE(cluster_->create_topic("stock", 2));
+  ASSERT_EQ(setenv("OTEL_SEMCONV_STABILITY_OPT_IN", "messaging/dup", 1), 0);
+  {
+    const Client producer = make_producer();
+    learn_topic(producer.get(), "stock");
+    for (const std::int32_t partition : {0, 1, 1})
+      ASSERT_EQ(produce(producer.get(), {.topic = "stock", .partition = partition}),
+                RD_KAFKA_RESP_ERR_NO_ERROR);
+    deliver(producer.get());
+    const Client consumer = make_consumer({.capture_queue_time = false}, {"stock"}, 2);
+    const kafka::Batch batch = consume_exactly(consumer.get(), 3);
+    const auto processing = kafka::process(batch);
+  }
+  unsetenv("OTEL_SEMCONV_STABILITY_OPT_IN");
+  int fans_in = 0;
+  for (const testing::OwnedSpan& span : recorder_->spans()) {
+    if (span.kind == SpanKind::producer) continue;
+    ++fans_in;
+    std::vector<std::map<std::string, std::string>> links;  // which partition comes first is not known
+    for (const testing::OwnedLink& link : span.links) {
+      std::map<std::string, std::string>& attributes = links.emplace_back();
+      for (const testing::OwnedAttribute& attribute : link.attributes)
+        attributes[attribute.key] = attribute.text();
+    }
+    const auto at = [](const char* partition, const char* offset) {
+      return std::map<std::string, std::string>{{"messaging.destination.partition.id", partition},
+                                                {"messaging.kafka.destination.partition", partition},
+                                                {"messaging.kafka.message.offset", offset},
+                                                {"messaging.kafka.offset", offset}};
+    };
+    EXPECT_THAT(links, ::testing::UnorderedElementsAre(at("0", "0"), at("1", "0"), at("1", "1")))
+        << span.name;
+    for (const char* varying : {"messaging.kafka.destination.partition", "messaging.kafka.message.offset"})
+      EXPECT_EQ(span.attribute(varying), "") << span.name << ": " << varying;
+  }
+  EXPECT_EQ(fans_in, 2) << "a poll and a process span";
+}
+
 TEST_F(KafkaFailures, TheClusterIdComesFromTheWrapperOnceItIsKnown) {
   {
     const Client client = make_producer();
@@ -546,6 +607,67 @@ TEST_F(KafkaFailures, KeysThatAreNoTextAndLargeOnesAreLeftOut) {
   for (const testing::OwnedSpan& span : recorder_->spans()) {
     EXPECT_EQ(span.attribute("messaging.kafka.message.key"), "") << span.attribute("messaging.kafka.offset");
   }
+}
+
+// Closing ends what is open, and flushes that for so long.
+class KafkaClose : public KafkaFailures {
+ protected:
+  void TearDown() override {
+    exporter_->open_gate();
+    KafkaFailures::TearDown();
+  }
+
+  // Of a broker that is not there.
+  Client make_producer_with_open_sends(std::chrono::milliseconds close_flush_timeout) {
+    Client producer =
+        make_producer({.close_flush_timeout = close_flush_timeout}, {{"bootstrap.servers", "127.0.0.1:1"}});
+    for (std::size_t i = 0; i < open_sends; ++i)
+      EXPECT_EQ(produce(producer.get()), RD_KAFKA_RESP_ERR_NO_ERROR);
+    return producer;
+  }
+
+  static constexpr std::size_t open_sends = 3;
+  std::shared_ptr<midtrace_test::GatedExporter> exporter_ = std::make_shared<midtrace_test::GatedExporter>();
+};
+
+class KafkaCloseWithin : public KafkaClose,
+                         public ::testing::WithParamInterface<std::chrono::milliseconds> {};
+
+TEST_P(KafkaCloseWithin, WaitsForAnExporterThatIsStuckAsLongAsItMayAndReturns) {
+  start_recorder({.more_exporters = {exporter_}});
+  Client producer = make_producer_with_open_sends(GetParam());
+  { const Span span = start_span("stuck"); }
+  EXPECT_FALSE(recorder_->telemetry().flush(10ms));
+  ASSERT_TRUE(exporter_->wait_until_entered());
+
+  const auto before = std::chrono::steady_clock::now();
+  auto closing = std::async(std::launch::async, [&] {
+    producer.reset();
+    return std::chrono::steady_clock::now() - before;
+  });
+  const bool closed = closing.wait_for(20s) == std::future_status::ready;
+  EXPECT_EQ(exporter_->spans.load(), 0U);
+  exporter_->open_gate();
+  EXPECT_TRUE(closed) << "it waited for the exporter";
+  EXPECT_GE(closing.get(), GetParam());
+  EXPECT_EQ(recorder_->spans().size(), 1 + open_sends) << "what ended at the close is exported later";
+}
+
+INSTANTIATE_TEST_SUITE_P(, KafkaCloseWithin, ::testing::Values(0ms, 50ms, 700ms),
+                         [](const auto& timeout) { return std::to_string(timeout.param.count()) + "ms"; });
+
+TEST_F(KafkaClose, ExportsWhatItEndedBeforeItReturns) {
+  exporter_->open_gate();
+  start_recorder({.batch = {.schedule_delay = 1h}, .more_exporters = {exporter_}});
+  make_producer_with_open_sends(20s);
+  EXPECT_EQ(exporter_->spans.load(), open_sends);
+}
+
+TEST_F(KafkaClose, ExportsNothingInNoTime) {
+  exporter_->open_gate();
+  start_recorder({.batch = {.schedule_delay = 1h}, .more_exporters = {exporter_}});
+  make_producer_with_open_sends(0ms);
+  EXPECT_EQ(exporter_->spans.load(), 0U);
 }
 
 }  // namespace

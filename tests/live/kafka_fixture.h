@@ -24,6 +24,7 @@
 #include <midtrace/testing/testing.h>
 #include <midtrace/trace/tracer.h>
 
+#include "conformance/vocabulary.h"
 #include "live/kafka_headers.h"
 #include "support/mock_cluster.h"
 #ifdef MIDTRACE_TEST_BRIDGE
@@ -97,8 +98,23 @@ struct Sent {
 class KafkaFixture : public ::testing::Test {
  protected:
   void SetUp() override { start_recorder(); }
+  void TearDown() override { expect_known_attributes(); }
+
+  // Everything that is recorded is in the vocabulary, but for the namespace `app`, which is for what tests
+  // set themselves. Checked at the end of a test and before a recorder is replaced.
+  void expect_known_attributes() {
+    if (recorder_ == nullptr) return;
+    std::vector<testing::OwnedSpan> spans = recorder_->spans();
+    for (testing::OwnedSpan& span : spans) {
+      std::erase_if(span.attributes, [](const testing::OwnedAttribute& attribute) {
+        return attribute.key.starts_with("app.");
+      });
+    }
+    EXPECT_THAT(midtrace_test::unknown_attributes(spans), ::testing::IsEmpty());
+  }
 
   void start_recorder(testing::RecorderOptions options = {}) {
+    expect_known_attributes();
     recorder_.reset();
     recorder_ = std::make_unique<Recorder>(std::move(options));
     if (cluster_ == nullptr) start_cluster();

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <memory>
 #include <mutex>
 #include <set>
 #include <thread>
@@ -367,6 +368,12 @@ TEST_F(KafkaRestartOfBroker, EverySendHasItsOutcomeAndEveryProcessItsSend) {
       ++received[{static_cast<const char*>(message->key), message->key_len}];
     }
   });
+  // Also when an assertion leaves the test.
+  const auto stop_worker = [&](void*) {
+    enough = true;
+    worker.join();
+  };
+  std::unique_ptr<void, decltype(stop_worker)> working(&worker, stop_worker);
   const auto wait_for_received = [&](std::size_t count) {
     const auto deadline = std::chrono::steady_clock::now() + 60s;
     while (count_received() < count && std::chrono::steady_clock::now() < deadline)
@@ -396,8 +403,7 @@ TEST_F(KafkaRestartOfBroker, EverySendHasItsOutcomeAndEveryProcessItsSend) {
   const auto delivered = static_cast<std::size_t>(std::count_if(
       outcomes.begin(), outcomes.end(), [](const auto& outcome) { return outcome.second.empty(); }));
   wait_for_received(delivered);
-  enough = true;
-  worker.join();
+  working.reset();
 
   // Every message has one send span, which ended as its report says.
   Outcomes spans;
