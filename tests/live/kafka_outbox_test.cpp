@@ -172,7 +172,7 @@ TEST_F(KafkaOutbox, ARefusedMessageIsInItsTraceToo) {
   {
     const Client producer = make_producer({}, {{"message.max.bytes", "1000"}});
     const kafka::CreationContext stored(context_from_text(row_));
-    const std::string large(2000, 'x');
+    std::string large(2000, 'x');
     EXPECT_EQ(kafka::Producer(producer.get())
                   .producev(RD_KAFKA_V_TOPIC("orders"), RD_KAFKA_V_VALUE(large.data(), large.size()),
                             RD_KAFKA_V_END),
