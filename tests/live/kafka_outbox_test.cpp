@@ -180,8 +180,8 @@ TEST_F(KafkaOutbox, ARefusedMessageIsInItsTraceToo) {
   }
   const std::vector<testing::OwnedSpan> spans = recorder_->spans();
   const SpanContext row = context_from_text(row_).span;
-  const auto refused = std::find_if(spans.begin(), spans.end(),
-                                    [](const testing::OwnedSpan& span) { return span.name == "send orders"; });
+  const auto refused = std::find_if(
+      spans.begin(), spans.end(), [](const testing::OwnedSpan& span) { return span.name == "send orders"; });
   ASSERT_NE(refused, spans.end());
   EXPECT_EQ(refused->context.trace_id, row.trace_id);
   EXPECT_EQ(refused->parent_span_id, row.span_id);

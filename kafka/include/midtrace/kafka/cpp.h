@@ -1,6 +1,8 @@
 // The same calls for librdkafka's C++ API, over the same implementation.
 //
-// A program needs librdkafka++ for them; everything else of this module needs librdkafka only.
+// A program needs librdkafka++ for them; everything else of this module needs librdkafka only. Functions of
+// the same names have the contracts of their C forms, the threads and the specification too. They throw what
+// librdkafka++ and its allocations throw, and nothing of their own.
 #pragma once
 
 #include <librdkafka/rdkafkacpp.h>

@@ -34,8 +34,7 @@ namespace kafka {
 // How a process span refers to the message it handles.
 enum class Relation : std::uint8_t {
   // One message and no current span: the message's context is parent and link, so that one order is one
-  // trace. With a
-  // current span, and for batches: links only.
+  // trace. With a current span, and for batches: links only.
   automatic,
   link,    // always links only
   parent,  // one message: its context is always the parent; a current span is linked. Batches: links only
