@@ -1,0 +1,259 @@
+#include "session.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <limits>
+#include <mutex>
+#include <utility>
+
+#include "error_names.h"
+#include "publish.h"
+#include "table.h"
+
+#include "messaging/text.h"
+
+#include <midtrace/trace/counters.h>
+
+namespace midtrace {
+inline namespace v1 {
+namespace amqp {
+namespace detail {
+
+namespace {
+
+constexpr std::size_t max_temporary_queues = 4096;
+
+struct Peer {
+  std::string address;
+  std::uint16_t port = 0;
+};
+
+// Of a connected TCP socket; empty for anything else.
+Peer peer_of(amqp_connection_state_t state) {
+  const int descriptor = state != nullptr ? amqp_get_sockfd(state) : -1;
+  sockaddr_storage address{};
+  socklen_t length = sizeof(address);
+  if (descriptor < 0 || getpeername(descriptor, reinterpret_cast<sockaddr*>(&address), &length) != 0) return {};
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  if (address.ss_family == AF_INET) {
+    const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
+    if (inet_ntop(AF_INET, &v4.sin_addr, text.data(), text.size()) == nullptr) return {};
+    return {text.data(), ntohs(v4.sin_port)};
+  }
+  if (address.ss_family == AF_INET6) {
+    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address);
+    if (inet_ntop(AF_INET6, &v6.sin6_addr, text.data(), text.size()) == nullptr) return {};
+    return {text.data(), ntohs(v6.sin6_port)};
+  }
+  return {};
+}
+
+// What the client told the broker at login.
+std::string connection_name(amqp_connection_state_t state) {
+  const amqp_table_t* properties = state != nullptr ? amqp_get_client_properties(state) : nullptr;
+  if (properties == nullptr) return {};
+  for (const amqp_table_entry_t& entry : entries_of(*properties)) {
+    if (text_of(entry.key) != "connection_name") continue;
+    const std::optional<std::string_view> value = text_of(entry.value);
+    if (value.has_value() && messaging::is_plain_text(*value)) return std::string(*value);
+  }
+  return {};
+}
+
+bool is_fatal(int status) noexcept {
+  switch (status) {
+    case AMQP_STATUS_OK:
+    case AMQP_STATUS_TIMEOUT:  // nothing came in time
+    case AMQP_STATUS_UNEXPECTED_STATE:
+    case AMQP_STATUS_WRONG_METHOD:
+    case AMQP_STATUS_INVALID_PARAMETER:
+    case AMQP_STATUS_NO_MEMORY:
+      return false;
+    default:
+      return status < 0;
+  }
+}
+
+}  // namespace
+
+Session::Session(amqp_connection_state_t state, Options options)
+    : state_(state),
+      options_(std::make_shared<const ReadyOptions>(std::move(options))),
+      tls_(options_->user.tls) {
+  endpoint_ = std::make_shared<Endpoint>(options_, Facts{});
+  logged_in(nullptr);
+}
+
+Session::~Session() {
+  for (amqp_envelope_t& envelope : kept_envelopes)
+    amqp_destroy_envelope(&envelope);
+}
+
+Channel* Session::channel(amqp_channel_t number) noexcept {
+  if (Channel* known = existing_channel(number)) return known;
+  try {
+    auto added = std::make_unique<Channel>();
+    Channel* const channel = added.get();
+    const std::lock_guard guard(lock_);
+    if (number >= channels_.size()) channels_.resize(number + std::size_t{1});
+    channels_[number] = std::move(added);
+    return channel;
+  } catch (...) {
+    return nullptr;
+  }
+}
+
+const Destination& Session::published_to(amqp_bytes_t exchange, amqp_bytes_t routing_key) noexcept {
+  Route route{text_of(exchange), text_of(routing_key)};
+  if (last_published_ != nullptr && last_published_->route().exchange == route.exchange &&
+      last_published_->route().routing_key == route.routing_key) {
+    return *last_published_;
+  }
+  if (route.exchange.empty() && !temporary_queues_.empty()) {
+    try {
+      route.temporary = temporary_queues_.contains(std::string(route.routing_key));
+    } catch (...) {
+    }
+  }
+  last_published_ = &endpoint_->destination(route);
+  return *last_published_;
+}
+
+const Destination& Session::delivered_by(amqp_bytes_t exchange, amqp_bytes_t routing_key,
+                                         std::string_view queue) noexcept {
+  Route route{text_of(exchange), text_of(routing_key), queue, true, false};
+  if (!temporary_queues_.empty() && !queue.empty()) {
+    try {
+      route.temporary = temporary_queues_.contains(std::string(queue));
+    } catch (...) {
+    }
+  }
+  return endpoint_->destination(route);
+}
+
+void Session::set_temporary(std::string_view queue) noexcept {
+  try {
+    if (temporary_queues_.size() < max_temporary_queues) temporary_queues_.emplace(queue);
+    last_published_ = nullptr;
+  } catch (...) {
+  }
+}
+
+void Session::opened(const char* host, int port) noexcept {
+  try {
+    opened_host_ = host != nullptr ? host : "";
+    opened_port_ = port;
+  } catch (...) {
+    opened_host_.clear();
+  }
+}
+
+void Session::set_tls() noexcept { tls_ = true; }
+
+void Session::logged_in(const char* vhost) noexcept {
+  try {
+    Facts facts;
+    Peer peer = peer_of(state_);
+    facts.peer_address = std::move(peer.address);
+    facts.peer_port = peer.port;
+    if (!options_->server.host.empty()) {
+      facts.server_host = options_->server.host;
+      facts.server_port = options_->server.port;
+    } else if (!opened_host_.empty()) {
+      facts.server_host = opened_host_;
+      if (opened_port_ > 0 && opened_port_ <= std::numeric_limits<std::uint16_t>::max())
+        facts.server_port = static_cast<std::uint16_t>(opened_port_);
+    } else {
+      facts.server_host = facts.peer_address;
+      facts.server_port = facts.peer_port;
+    }
+    facts.vhost = vhost != nullptr ? vhost : endpoint_->facts().vhost;
+    facts.connection_name = connection_name(state_);
+    facts.tls = tls_;
+    renew_endpoint(std::move(facts));
+  } catch (...) {
+    // The spans say less.
+  }
+}
+
+void Session::renew_endpoint(Facts facts) noexcept {
+  try {
+    auto renewed = std::make_shared<Endpoint>(options_, std::move(facts));
+    close("AMQP_STATUS_CONNECTION_CLOSED");  // of a connection before this one
+    const std::lock_guard guard(lock_);
+    endpoint_.swap(renewed);
+    last_published_ = nullptr;
+  } catch (...) {
+  }
+}
+
+void Session::end_publishes(Channel& channel, std::string_view error) noexcept {
+  OpenPublish open;
+  while (channel.publishes.take_oldest(std::numeric_limits<std::uint64_t>::max(), open)) {
+    count(Counter::operations_lost);
+    finish_publish(*endpoint_, std::move(open), error);
+  }
+}
+
+void Session::end_works(Channel& channel, Settlement how, std::string_view error) noexcept {
+  for (;;) {
+    Unacked entry;
+    {
+      const std::lock_guard guard(lock_);
+      if (!channel.unacked.take_oldest(std::numeric_limits<std::uint64_t>::max(), entry)) return;
+    }
+    if (entry.work != nullptr) entry.work->settle(how, error);
+  }
+}
+
+void Session::close_channel(amqp_channel_t number, Settlement how, std::string_view error) noexcept {
+  Channel* const closed = existing_channel(number);
+  if (closed == nullptr) return;
+  end_publishes(*closed, error.empty() ? std::string_view("channel_closed") : error);
+  end_works(*closed, how, error);
+  closed->confirming = false;
+  closed->transaction = false;
+  closed->outstanding = Outstanding();
+  closed->consumers.clear();
+  closed->announced = Announced();
+  closed->last_no_ack = nullptr;
+}
+
+void Session::close(std::string_view error) noexcept {
+  for (std::size_t number = 0; number < channels_.size(); ++number) {
+    if (channels_[number] == nullptr) continue;
+    end_publishes(*channels_[number], error.empty() ? std::string_view("connection_closed") : error);
+    close_channel(static_cast<amqp_channel_t>(number), Settlement::connection_closed, error);
+  }
+}
+
+void Session::learn(int status) noexcept {
+  if (is_fatal(status)) close(status_name(status));
+}
+
+void Session::learn(amqp_channel_t number, const amqp_method_t& method) noexcept {
+  if (method.id == AMQP_CHANNEL_CLOSE_METHOD) {
+    const auto* closed = static_cast<const amqp_channel_close_t*>(method.decoded);
+    close_channel(number, Settlement::channel_closed,
+                  closed != nullptr ? reply_code_name(closed->reply_code) : std::string_view());
+  } else if (method.id == AMQP_CONNECTION_CLOSE_METHOD) {
+    const auto* closed = static_cast<const amqp_connection_close_t*>(method.decoded);
+    close(closed != nullptr ? reply_code_name(closed->reply_code) : std::string_view());
+  }
+}
+
+void Session::learn(amqp_channel_t number, const amqp_rpc_reply_t& reply) noexcept {
+  if (reply.reply_type == AMQP_RESPONSE_LIBRARY_EXCEPTION) {
+    learn(reply.library_error);
+  } else if (reply.reply_type == AMQP_RESPONSE_SERVER_EXCEPTION) {
+    learn(number, reply.reply);
+  }
+}
+
+}  // namespace detail
+}  // namespace amqp
+}  // namespace v1
+}  // namespace midtrace

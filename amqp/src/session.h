@@ -1,0 +1,109 @@
+// Session: the tracing state of one connection behind its Connection.
+//
+// It belongs to the connection's thread, except what its lock guards: the endpoint, the table of channels and
+// their unacked deliveries, which process() looks up on any thread. Nothing throws.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <vector>
+
+#include "channel.h"
+#include "endpoint.h"
+#include "outgoing_headers.h"
+
+#include "messaging/field_buffer.h"
+#include "trace/spin_lock.h"
+
+#include <midtrace/amqp/connection.h>
+#include <midtrace/amqp/library.h>
+
+namespace midtrace {
+inline namespace v1 {
+namespace amqp {
+namespace detail {
+
+class Session {
+ public:
+  Session(amqp_connection_state_t state, Options options);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  amqp_connection_state_t state() const noexcept { return state_; }
+  const ReadyOptions& options() const noexcept { return *options_; }
+  // On the connection's thread.
+  Endpoint& endpoint() const noexcept { return *endpoint_; }
+  const std::shared_ptr<Endpoint>& shared_endpoint() const noexcept { return endpoint_; }
+  SpinLock& lock() noexcept { return lock_; }
+
+  // Null when there is no memory for it.
+  Channel* channel(amqp_channel_t number) noexcept;
+  Channel* existing_channel(amqp_channel_t number) const noexcept {
+    return number < channels_.size() ? channels_[number].get() : nullptr;
+  }
+
+  // The destination of a publish; the last one is remembered.
+  const Destination& published_to(amqp_bytes_t exchange, amqp_bytes_t routing_key) noexcept;
+  const Destination& delivered_by(amqp_bytes_t exchange, amqp_bytes_t routing_key,
+                                  std::string_view queue) noexcept;
+  void set_temporary(std::string_view queue) noexcept;
+
+  // What is known of the peer before and after the login.
+  void opened(const char* host, int port) noexcept;
+  void set_tls() noexcept;
+  void logged_in(const char* vhost) noexcept;
+
+  // Ends what is open on a channel, or on all of them: spans of publishes and works with this error, which has
+  // static storage and ends in a NUL, or, where it is empty, with what the settlement implies.
+  void close_channel(amqp_channel_t number, Settlement how, std::string_view error) noexcept;
+  void close(std::string_view error) noexcept;
+
+  // What an answer says of the state of things: a channel or the connection may be gone.
+  void learn(amqp_channel_t channel, const amqp_rpc_reply_t& reply) noexcept;
+  // The same of a call that gives a status alone.
+  void learn(int status) noexcept;
+  void learn(amqp_channel_t channel, const amqp_method_t& method) noexcept;
+
+  // Reused by every publish.
+  messaging::FieldBuffer fields;
+  OutgoingHeaders headers;
+  // Deliveries that wait_for_confirms() came across, for consume_message().
+  std::deque<amqp_envelope_t> kept_envelopes;
+  // A frame that it could not deal with, for simple_wait_frame().
+  amqp_frame_t kept_frame{};
+  bool has_kept_frame = false;
+
+ private:
+  void renew_endpoint(Facts facts) noexcept;
+  void end_publishes(Channel& channel, std::string_view error) noexcept;
+  void end_works(Channel& channel, Settlement how, std::string_view error) noexcept;
+
+  const amqp_connection_state_t state_;
+  const std::shared_ptr<const ReadyOptions> options_;
+  SpinLock lock_;
+  std::shared_ptr<Endpoint> endpoint_;                // written under the lock
+  std::vector<std::unique_ptr<Channel>> channels_;    // by number; changed under the lock
+  const Destination* last_published_ = nullptr;       // of the endpoint
+  std::unordered_set<std::string> temporary_queues_;  // bounded
+  std::string opened_host_;
+  int opened_port_ = 0;
+  bool tls_ = false;
+};
+
+// The way into a Connection.
+struct Access {
+  static const std::shared_ptr<Session>& session(const Connection& connection) noexcept {
+    return connection.session_;
+  }
+};
+
+}  // namespace detail
+}  // namespace amqp
+}  // namespace v1
+}  // namespace midtrace
