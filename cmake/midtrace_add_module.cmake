@@ -108,7 +108,11 @@ function(midtrace_add_module component)
   set_target_properties(midtrace_${component} PROPERTIES MIDTRACE_PKG_CONFIG "${arg_PKG_CONFIG}")
   list(GET arg_PKG_CONFIG 0 first)
   string(REGEX REPLACE "[<>= ].*" "" first "${first}")
-  message(STATUS "midtrace::${component}: with ${first} ${MIDTRACE_${upper}_CLIENT_${first}_VERSION}")
+  set(version "${MIDTRACE_${upper}_CLIENT_${first}_VERSION}")
+  if(NOT version)  # with one module only, its name is no part of the variable's
+    set(version "${MIDTRACE_${upper}_CLIENT_VERSION}")
+  endif()
+  message(STATUS "midtrace::${component}: with ${first} ${version}")
 endfunction()
 
 function(midtrace_later_module component)
