@@ -72,7 +72,8 @@ struct Announced {
   const Destination* destination = nullptr;
   std::uint64_t delivery_tag = 0;
   std::uint64_t start_tick = 0;
-  std::uint64_t publish = 0;  // returned: the sequence number that it is taken for
+  std::uint64_t publish = 0;  // returned: the sequence number that it is taken for; 0: none
+  std::uint16_t reply_code = 0;  // returned
   bool redelivered = false;
   bool no_ack = false;
 };
@@ -89,6 +90,7 @@ struct Channel {
   Outstanding outstanding;
   TagRing<OpenPublish> publishes{max_open_publishes};
   TagRing<Unacked> unacked{max_unacked};
+  std::uint64_t last_returned = 0;  // sequence number of the publish that came back last
   std::vector<Consumer> consumers;
   Announced announced;
   // The last delivery that is not to be settled, which nothing else remembers.

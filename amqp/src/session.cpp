@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <limits>
 #include <mutex>
@@ -106,37 +107,67 @@ Channel* Session::channel(amqp_channel_t number) noexcept {
   }
 }
 
+bool Session::has_consumers() const noexcept {
+  return std::any_of(channels_.begin(), channels_.end(), [](const std::unique_ptr<Channel>& channel) {
+    return channel != nullptr && !channel->consumers.empty();
+  });
+}
+
+// One that is cancelled stays known, because its last deliveries may still come.
+void Session::add_consumer(amqp_channel_t number, std::string_view tag, std::string_view queue,
+                           bool no_ack) noexcept {
+  Channel* const of = channel(number);
+  if (of == nullptr) return;
+  try {
+    Consumer added{std::string(tag), std::string(queue), no_ack};
+    const std::lock_guard guard(lock_);
+    std::erase_if(of->consumers, [tag](const Consumer& known) { return known.tag == tag; });
+    if (of->consumers.size() >= Channel::max_consumers) of->consumers.erase(of->consumers.begin());
+    of->consumers.push_back(std::move(added));
+  } catch (...) {
+    // Its deliveries have no queue in their names.
+  }
+}
+
 const Destination& Session::published_to(amqp_bytes_t exchange, amqp_bytes_t routing_key) noexcept {
   Route route{text_of(exchange), text_of(routing_key)};
   if (last_published_ != nullptr && last_published_->route().exchange == route.exchange &&
       last_published_->route().routing_key == route.routing_key) {
     return *last_published_;
   }
-  if (route.exchange.empty() && !temporary_queues_.empty()) {
-    try {
-      route.temporary = temporary_queues_.contains(std::string(route.routing_key));
-    } catch (...) {
-    }
-  }
+  route.temporary = route.exchange.empty() && is_temporary(route.routing_key);
   last_published_ = &endpoint_->destination(route);
   return *last_published_;
 }
 
 const Destination& Session::delivered_by(amqp_bytes_t exchange, amqp_bytes_t routing_key,
                                          std::string_view queue) noexcept {
-  Route route{text_of(exchange), text_of(routing_key), queue, true, false};
-  if (!temporary_queues_.empty() && !queue.empty()) {
-    try {
-      route.temporary = temporary_queues_.contains(std::string(queue));
-    } catch (...) {
-    }
+  const Route route{text_of(exchange), text_of(routing_key), queue, true, is_temporary(queue)};
+  std::shared_ptr<Endpoint> endpoint;
+  {
+    const std::lock_guard guard(lock_);
+    endpoint = endpoint_;
   }
-  return endpoint_->destination(route);
+  return endpoint->destination(route);
+}
+
+bool Session::is_temporary(std::string_view queue) noexcept {
+  if (queue.empty() || !any_temporary_.load(std::memory_order_relaxed)) return false;
+  try {
+    const std::string name(queue);
+    const std::lock_guard guard(lock_);
+    return temporary_queues_.contains(name);
+  } catch (...) {
+    return false;
+  }
 }
 
 void Session::set_temporary(std::string_view queue) noexcept {
   try {
-    if (temporary_queues_.size() < max_temporary_queues) temporary_queues_.emplace(queue);
+    std::string name(queue);
+    const std::lock_guard guard(lock_);
+    if (temporary_queues_.size() < max_temporary_queues) temporary_queues_.insert(std::move(name));
+    any_temporary_.store(true, std::memory_order_relaxed);
     last_published_ = nullptr;
   } catch (...) {
   }
@@ -217,9 +248,17 @@ void Session::close_channel(amqp_channel_t number, Settlement how, std::string_v
   closed->confirming = false;
   closed->transaction = false;
   closed->outstanding = Outstanding();
-  closed->consumers.clear();
+  {
+    const std::lock_guard guard(lock_);
+    closed->consumers.clear();
+    closed->last_no_ack = nullptr;
+  }
   closed->announced = Announced();
-  closed->last_no_ack = nullptr;
+  closed->last_returned = 0;
+}
+
+void Session::recover(amqp_channel_t number) noexcept {
+  if (Channel* known = existing_channel(number)) end_works(*known, Settlement::recover, {});
 }
 
 void Session::close(std::string_view error) noexcept {
@@ -247,6 +286,8 @@ void Session::learn(amqp_channel_t number, const amqp_method_t& method) noexcept
 
 void Session::learn(amqp_channel_t number, const amqp_rpc_reply_t& reply) noexcept {
   if (reply.reply_type == AMQP_RESPONSE_LIBRARY_EXCEPTION) {
+    // rabbitmq-c gives the connection up when an answer does not come in time.
+    if (reply.library_error == AMQP_STATUS_TIMEOUT) return close(status_name(reply.library_error));
     learn(reply.library_error);
   } else if (reply.reply_type == AMQP_RESPONSE_SERVER_EXCEPTION) {
     learn(number, reply.reply);

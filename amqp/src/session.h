@@ -1,9 +1,11 @@
 // Session: the tracing state of one connection behind its Connection.
 //
-// It belongs to the connection's thread, except what its lock guards: the endpoint, the table of channels and
-// their unacked deliveries, which process() looks up on any thread. Nothing throws.
+// It belongs to the connection's thread, except what its lock guards, because process() looks it up on any
+// thread: the endpoint, the table of channels with their unacked deliveries and consumers, and the temporary
+// queues. Nothing throws.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -16,6 +18,7 @@
 #include "channel.h"
 #include "endpoint.h"
 #include "outgoing_headers.h"
+#include "settle_links.h"
 
 #include "messaging/field_buffer.h"
 #include "trace/spin_lock.h"
@@ -48,6 +51,10 @@ class Session {
     return number < channels_.size() ? channels_[number].get() : nullptr;
   }
 
+  // Whether deliveries may come, as far as known.
+  bool has_consumers() const noexcept;
+  void add_consumer(amqp_channel_t channel, std::string_view tag, std::string_view queue, bool no_ack) noexcept;
+
   // The destination of a publish; the last one is remembered.
   const Destination& published_to(amqp_bytes_t exchange, amqp_bytes_t routing_key) noexcept;
   const Destination& delivered_by(amqp_bytes_t exchange, amqp_bytes_t routing_key,
@@ -63,6 +70,8 @@ class Session {
   // static storage and ends in a NUL, or, where it is empty, with what the settlement implies.
   void close_channel(amqp_channel_t number, Settlement how, std::string_view error) noexcept;
   void close(std::string_view error) noexcept;
+  // The broker delivers what is unsettled on the channel again, under new tags.
+  void recover(amqp_channel_t number) noexcept;
 
   // What an answer says of the state of things: a channel or the connection may be gone.
   void learn(amqp_channel_t channel, const amqp_rpc_reply_t& reply) noexcept;
@@ -73,6 +82,8 @@ class Session {
   // Reused by every publish.
   messaging::FieldBuffer fields;
   OutgoingHeaders headers;
+  // Reused by every settlement.
+  SettleLinks settle_links;
   // Deliveries that wait_for_confirms() came across, for consume_message().
   std::deque<amqp_envelope_t> kept_envelopes;
   // A frame that it could not deal with, for simple_wait_frame().
@@ -80,6 +91,7 @@ class Session {
   bool has_kept_frame = false;
 
  private:
+  bool is_temporary(std::string_view queue) noexcept;
   void renew_endpoint(Facts facts) noexcept;
   void end_publishes(Channel& channel, std::string_view error) noexcept;
   void end_works(Channel& channel, Settlement how, std::string_view error) noexcept;
@@ -90,7 +102,8 @@ class Session {
   std::shared_ptr<Endpoint> endpoint_;                // written under the lock
   std::vector<std::unique_ptr<Channel>> channels_;    // by number; changed under the lock
   const Destination* last_published_ = nullptr;       // of the endpoint
-  std::unordered_set<std::string> temporary_queues_;  // bounded
+  std::unordered_set<std::string> temporary_queues_;  // bounded; under the lock
+  std::atomic<bool> any_temporary_{false};
   std::string opened_host_;
   int opened_port_ = 0;
   bool tls_ = false;

@@ -58,6 +58,14 @@ class TagRing {
     }
   }
 
+  // Calls visit(tag, entry) for the live ones from this tag on, until it returns false.
+  template <class Visit>
+  void visit_from(std::uint64_t first, const Visit& visit) {
+    for (std::size_t index = position(first); index < used_; ++index) {
+      if (at(index).live && !visit(at(index).tag, at(index).entry)) return;
+    }
+  }
+
   // Takes one out; false when there is none.
   bool take(std::uint64_t tag, Entry& entry) noexcept {
     const std::size_t index = position(tag);

@@ -42,8 +42,16 @@ void Work::settle(Settlement settlement, std::string_view error_type) noexcept {
   release();
 }
 
+void Work::watch() noexcept {
+  if (watched_ || !endpoint_->detached_spans().limited()) return;
+  watched_ = true;
+  endpoint_->detached_spans().add(*this);
+}
+
 void Work::leave(StaticString ended_by) noexcept {
   left_ = ended_by.text();
+  // Nobody else can let it go meanwhile, because this scope still holds it.
+  if (holders_.load(std::memory_order_acquire) > 1) watch();
   release();
 }
 

@@ -36,6 +36,8 @@ class Work final : public messaging::DetachedSpan {
   void hold() noexcept { holders_.fetch_add(1, std::memory_order_relaxed); }
   // A delivery is settled. `error_type` has static storage; empty: what the settlement implies.
   void settle(Settlement settlement, std::string_view error_type = {}) noexcept;
+  // From now on the time limit applies, whenever it is not in use. Once.
+  void watch() noexcept;
   // The scope has ended. `ended_by` is said when there was nothing to settle; empty: nothing is.
   void leave(StaticString ended_by) noexcept;
 
@@ -57,6 +59,7 @@ class Work final : public messaging::DetachedSpan {
   std::atomic<Settlement> settlement_{Settlement::none};
   std::atomic<const char*> error_{nullptr};  // of a closed channel or connection; static and terminated
   std::atomic<bool> failed_{false};
+  bool watched_ = false;  // the scope's to write
   std::string_view left_;                    // written before the scope lets go
 };
 

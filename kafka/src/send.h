@@ -15,20 +15,15 @@
 #include "client.h"
 #include "thread_state.h"
 
-#include <midtrace/propagation/propagator.h>
+#include "messaging/outgoing.h"
+
 
 namespace midtrace {
 inline namespace v1 {
 namespace kafka {
 namespace detail {
 
-// Whether a propagator with these fields puts more than baggage into a message.
-inline bool carries_spans(std::span<const std::string_view> fields) noexcept {
-  for (const std::string_view field : fields) {
-    if (!is_baggage_field(field)) return true;
-  }
-  return false;
-}
+using messaging::carries_spans;
 
 void message_sent(Client& client, const rd_kafka_t* handle, rd_kafka_message_t* message) noexcept;
 

@@ -4,12 +4,15 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
+#include <string_view>
 
 #include "thread_state.h"
 
 #include <midtrace/context/span_context.h>
 #include <midtrace/messaging/relation.h>
 #include <midtrace/propagation/incoming.h>
+#include <midtrace/propagation/propagator.h>
 
 namespace midtrace {
 inline namespace v1 {
@@ -26,6 +29,14 @@ Origin origin_of(ExistingContext existing, const ThreadState& thread, const Span
 
 // Leaves of a context in the headers what the consumer that received it made of it.
 void distrust(IncomingContext incoming, SpanContext& context) noexcept;
+
+// Whether a propagator with these fields puts more than baggage into a message.
+inline bool carries_spans(std::span<const std::string_view> fields) noexcept {
+  for (const std::string_view field : fields) {
+    if (!is_baggage_field(field)) return true;
+  }
+  return false;
+}
 
 inline bool says_something(const SpanContext& context) noexcept {
   return context.valid() || context.decision_only();

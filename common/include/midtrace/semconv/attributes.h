@@ -67,6 +67,14 @@ inline constexpr AttributeKey<std::string_view> messaging_rabbitmq_destination_r
 inline constexpr AttributeKey<std::int64_t> messaging_rabbitmq_message_delivery_tag{
     "messaging.rabbitmq.message.delivery_tag"};
 inline constexpr AttributeKey<bool> midtrace_messaging_requeued{"midtrace.messaging.requeued"};
+inline constexpr AttributeKey<std::string_view> midtrace_amqp_vhost{"midtrace.amqp.vhost"};
+inline constexpr AttributeKey<bool> midtrace_amqp_tls{"midtrace.amqp.tls"};
+inline constexpr AttributeKey<std::string_view> midtrace_amqp_first_death_queue{
+    "midtrace.amqp.first_death.queue"};
+inline constexpr AttributeKey<std::string_view> midtrace_amqp_first_death_exchange{
+    "midtrace.amqp.first_death.exchange"};
+inline constexpr AttributeKey<std::string_view> midtrace_amqp_first_death_reason{
+    "midtrace.amqp.first_death.reason"};
 
 // Databases.
 inline constexpr AttributeKey<std::string_view> db_system_name{"db.system.name"};
