@@ -36,8 +36,7 @@ class DetachedProcess final : public messaging::DetachedSpan {
     count(Counter::operations_timed_out);
     report(Severity::warning, "kafka.process_timeout",
            "A ProcessSpan was neither used nor ended for as long as Options::process_timeout allows, and "
-           "midtrace "
-           "ended it. Call its end() when the work is done, or raise the limit.");
+           "midtrace ended it. Call its end() when the work is done, or raise the limit.");
     span.set(semconv::midtrace_process_ended_by, StaticString("timeout"));
     span.set_error("timeout", "neither used nor ended within process_timeout");
     finish_process_span(*client_, topic_, span);

@@ -29,6 +29,8 @@ namespace detail {
 
 namespace {
 
+using messaging::Found;
+
 // The batch that is being sent through this client.
 BatchSends* batch_of(const ThreadState& thread, const Client& client) noexcept {
   return thread.batch != nullptr && thread.batch->client == client.id() ? thread.batch : nullptr;
@@ -299,7 +301,7 @@ void send_with_headers(Client& client, ThreadState& thread, rd_kafka_message_t* 
   Context existing;
   if (reader.has_fields()) propagator().extract(reader, existing);
   const auto [found, incoming] = origin_of(client, existing.span);
-  if (found == messaging::Found::application) stored = nullptr;  // the message has one of its own
+  if (found == Found::application) stored = nullptr;  // the message has one of its own
   messaging::distrust(incoming, existing.span);
   if (stored != nullptr) existing.span = stored->span;  // takes its place
   const Outgoing out{message, headers, &reader,
@@ -309,19 +311,19 @@ void send_with_headers(Client& client, ThreadState& thread, rd_kafka_message_t* 
   const bool trusted = stored != nullptr || incoming == IncomingContext::continue_trace;
   if (!ambient.span.valid() && trusted && messaging::says_something(existing.span))
     parent.span = existing.span;
-  const bool wanted = found != messaging::Found::application && carries_spans(fields);
+  const bool wanted = found != Found::application && carries_spans(fields);
   const bool fits = !wanted || will_fit(thread, out, stored != nullptr ? *stored : parent);
   // The context in forwarded headers is linked only where it is the parent, so that the order stays one graph
   // when nothing is current; otherwise the process span has the link.
-  const bool linked = stored != nullptr || found == messaging::Found::application ||
-                      (found == messaging::Found::received && !ambient.span.valid());
+  const bool linked =
+      stored != nullptr || found == Found::application || (found == Found::received && !ambient.span.valid());
   start_and_inject(client, thread, out, ambient,
                    {.topic = &topic,
                     .message = message,
                     .parent = &parent,
                     .kind = wanted && fits && stored == nullptr ? SpanKind::producer : SpanKind::client,
                     .linked = linked && existing.span.valid() ? &existing.span : nullptr},
-                   {.wanted = found != messaging::Found::application, .fits = fits, .stored = stored});
+                   {.wanted = found != Found::application, .fits = fits, .stored = stored});
 }
 
 // No span: the current context goes out instead, unless the application put one there itself.
@@ -332,7 +334,7 @@ void propagate_only(Client& client, ThreadState& thread, rd_kafka_message_t* mes
   const HeadersReader reader(headers, propagator().fields(), true);
   Context existing;
   if (reader.has_fields()) propagator().extract(reader, existing);
-  if (origin_of(client, existing.span).found == messaging::Found::application) return;
+  if (origin_of(client, existing.span).found == Found::application) return;
   thread.saved.clear();
   const Outgoing out{message, headers, &reader,
                      room_for(client, *message, reader.wire_bytes() - reader.context_wire_bytes())};

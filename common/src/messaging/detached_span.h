@@ -1,12 +1,11 @@
-// DetachedSpan: the span of a module's ProcessSpan that left its scope, where its holder and the time limit
-// can both reach it. DetachedSpans: those of one client, in the order in which they are to be looked at
-// again.
+// DetachedSpan: the span of a ProcessSpan that left its scope, where its holder and the time limit can both
+// reach it. DetachedSpans: those of one client, in the order in which they are to be looked at again.
 //
 // A record belongs to one thread at a time, so one atomic word says who may touch it: the holder while it
 // uses the span (an activation, or a reference that span() gave out), whoever ends it afterwards. The holder
 // ends it by end_by_holder(), the time limit by take_abandoned(), and only one of them succeeds. A use since
-// the last look postpones the limit: a span is abandoned when nothing was done with it for at least
-// the client's time limit, and at most twice that plus the time until somebody looks.
+// the last look postpones the limit: a span is abandoned when nothing was done with it for at least the
+// client's timeout, and at most twice that plus the time until somebody looks.
 //
 // Nobody waits for the deadline. It is looked at when the client starts another process span, and by the
 // collector thread; both see one relaxed load when there is nothing to do. Nothing throws; any thread. One

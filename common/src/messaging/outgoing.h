@@ -27,7 +27,7 @@ struct Origin {
 
 Origin origin_of(ExistingContext existing, const ThreadState& thread, const SpanContext& context) noexcept;
 
-// Leaves of a context in the headers what the consumer that received it made of it.
+// What is left of a context in the headers that a consumer received and did not trust.
 void distrust(IncomingContext incoming, SpanContext& context) noexcept;
 
 // Whether a propagator with these fields puts more than baggage into a message.

@@ -2,8 +2,9 @@
 //
 //   transaction.store(order, midtrace::context_to_text());  // the service that has the order to announce
 //
-//   const midtrace::messaging::CreationContext stored(midtrace::context_from_text(row.context));  // the
-//   relay producer->produce("orders", ...);
+//   // the relay
+//   const midtrace::messaging::CreationContext stored(midtrace::context_from_text(row.context));
+//   producer->produce("orders", ...);
 //
 // Messages that this thread sends while it lives, by any traced producer of any module, carry exactly that
 // context and its baggage, as far as the module's option baggage_keys lets it. Their `send` spans are of kind
