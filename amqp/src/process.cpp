@@ -59,7 +59,10 @@ struct InCommon {
 // Looks the delivery up among the unsettled ones, or reads what its message says.
 Delivery look_up(Session& session, Endpoint& endpoint, amqp_channel_t number, std::uint64_t tag,
                  const amqp_message_t& message, const Envelope& envelope, bool redelivered) noexcept {
-  Delivery delivery{number, tag, &message};
+  Delivery delivery;
+  delivery.channel = number;
+  delivery.tag = tag;
+  delivery.message = &message;
   delivery.redelivered = redelivered;
   std::string_view queue;
   std::string copy;
