@@ -10,8 +10,8 @@
 #include <cstddef>
 
 #include "client.h"
-#include "spin_lock.h"
 #include "topics.h"
+#include "trace/spin_lock.h"
 
 #include <midtrace/trace/span.h>
 

@@ -150,7 +150,7 @@ Client::Client(std::shared_ptr<const ReadyOptions> options, const rd_kafka_conf_
   if (client_id_ == "rdkafka") client_id_.clear();  // the default, which says nothing
   named_.store(!client_id_.empty() || conf == nullptr, std::memory_order_relaxed);
   if (server_.host.empty() && options_->user.server_address.empty()) {
-    server_ = parse_server(configured(conf, "bootstrap.servers"));
+    server_ = messaging::parse_server(configured(conf, "bootstrap.servers"), default_port);
   }
 }
 

@@ -15,14 +15,16 @@
 #include <string>
 #include <string_view>
 
-#include "detached_spans.h"
 #include "kept_statistics.h"
 #include "open_commits.h"
 #include "open_sends.h"
 #include "ready_options.h"
-#include "spin_lock.h"
 #include "thread_state.h"
 #include "topics.h"
+
+#include "messaging/detached_span.h"
+#include "messaging/settings.h"
+#include "trace/spin_lock.h"
 
 namespace midtrace {
 inline namespace v1 {
@@ -54,7 +56,7 @@ class Client {
   // The configured client.id, else the client's own unique name; empty when neither is known.
   std::string_view client_id() const noexcept { return client_id_; }
   std::string_view group() const noexcept { return group_; }
-  const ServerAddress& server() const noexcept { return server_; }
+  const messaging::ServerAddress& server() const noexcept { return server_; }
   // Whether any of its topics may have TopicSwitches.
   bool has_topic_rules() const noexcept { return topic_rules_.any(); }
   std::size_t message_max_bytes() const noexcept { return message_max_bytes_; }
@@ -82,7 +84,7 @@ class Client {
   }
 
   OpenSends& open_sends() noexcept { return open_sends_; }
-  DetachedSpans& detached_spans() noexcept { return detached_spans_; }
+  messaging::DetachedSpans& detached_spans() noexcept { return detached_spans_; }
   KeptStatistics& kept_statistics() noexcept { return kept_statistics_; }
 
   OpenCommits& open_commits() noexcept { return open_commits_; }
@@ -121,12 +123,12 @@ class Client {
   bool reports_commits_ = false;
   std::string client_id_;
   std::string group_;
-  ServerAddress server_;
+  messaging::ServerAddress server_;
   TopicRules topic_rules_;
   mutable Topics topics_;
   OpenSends open_sends_;
   OpenCommits open_commits_;
-  DetachedSpans detached_spans_;
+  messaging::DetachedSpans detached_spans_;
   KeptStatistics kept_statistics_;
 };
 

@@ -9,6 +9,8 @@
 #include "receive_spans.h"
 #include "received.h"
 
+#include "messaging/thread_state.h"
+
 #include <midtrace/trace/tracer.h>
 
 namespace midtrace {
@@ -66,7 +68,8 @@ Delivery PollCall::receive(const rd_kafka_message_t* message) noexcept {
     if (received_ == 0 || kind_ == Kind::loop) received_ = current_tick();
     delivery.received = received_;
   }
-  thread_state()->remember(delivery.print, message, client_->id(), delivery.received);
+  if (messaging::ThreadState* thread = messaging::thread_state(); thread != nullptr)
+    thread->remember(delivery.print, message, client_->id(), delivery.received);
   return delivery;
 }
 

@@ -17,7 +17,8 @@
 #include <vector>
 
 #include "client.h"
-#include "text.h"
+
+#include "messaging/text.h"
 
 #include <midtrace/kafka/message.h>
 #include <midtrace/semconv/attributes.h>
@@ -37,7 +38,7 @@ inline std::string_view key_text(const rd_kafka_message_t& message) noexcept {
 
 inline bool captures_key(const Client& client, const rd_kafka_message_t& message) noexcept {
   return client.options().user.capture_message_key && message.key != nullptr &&
-         message.key_len <= max_key_bytes && is_plain_text(key_text(message));
+         message.key_len <= max_key_bytes && messaging::is_plain_text(key_text(message));
 }
 
 inline std::string_view partition_text(std::int32_t partition, std::array<char, 12>& buffer) noexcept {

@@ -5,7 +5,8 @@
 #include <bit>
 
 #include "describe.h"
-#include "received.h"
+
+#include "messaging/received.h"
 
 #include <midtrace/semconv/attributes.h>
 
@@ -77,7 +78,7 @@ void find_distinct(std::span<const Delivery> deliveries, std::size_t contexts, L
   const std::size_t capacity = std::bit_ceil(contexts * 2);
   const int shift = 64 - std::countr_zero(capacity);
   const std::uint64_t seed =
-      seeded_hash(current_tick(), reinterpret_cast<std::uintptr_t>(buffers.slots.data()));
+      messaging::seeded_hash(current_tick(), reinterpret_cast<std::uintptr_t>(buffers.slots.data()));
   std::vector<LinkBuffers::Distinct>& distinct = buffers.distinct;
   buffers.slots.assign(capacity, 0);
   distinct.clear();
@@ -88,10 +89,11 @@ void find_distinct(std::span<const Delivery> deliveries, std::size_t contexts, L
   for (std::size_t index = 0; index < deliveries.size(); ++index) {
     if (!carries_context(deliveries[index])) continue;
     const SpanContext& context = deliveries[index].creation.span;
-    const std::uint64_t hash =
-        seeded_hash(context.span_id.value ^
-                        seeded_hash(context.trace_id.low ^ seeded_hash(context.trace_id.high, seed), seed),
-                    seed);
+    const std::uint64_t hash = messaging::seeded_hash(
+        context.span_id.value ^
+            messaging::seeded_hash(context.trace_id.low ^ messaging::seeded_hash(context.trace_id.high, seed),
+                                   seed),
+        seed);
     std::size_t slot = hash >> shift;
     for (; buffers.slots[slot] != 0; slot = (slot + 1) & (capacity - 1)) {
       const SpanContext& known = context_of(distinct[buffers.slots[slot] - 1]);

@@ -11,6 +11,8 @@
 #include "send.h"
 #include "thread_state.h"
 
+#include "messaging/thread_state.h"
+
 #include <midtrace/trace/backend.h>
 #include <midtrace/trace/instrumentation.h>
 #include <midtrace/trace/tracer.h>
@@ -41,7 +43,8 @@ rd_kafka_resp_err_t on_consume(rd_kafka_t* handle, rd_kafka_message_t* message, 
   client.learn_name(handle);
   Delivery delivery = take_in(client, message);
   if (client.options().user.capture_queue_time) delivery.received = current_tick();
-  thread->remember(delivery.print, message, client.id(), delivery.received);
+  if (messaging::ThreadState* shared = messaging::thread_state(); shared != nullptr)
+    shared->remember(delivery.print, message, client.id(), delivery.received);
   if (client.options().poll_spans) record_poll(client, {&delivery, 1}, false, 0, thread);
   return RD_KAFKA_RESP_ERR_NO_ERROR;
 }

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <utility>
 
-#include "spin_lock.h"
+#include "trace/spin_lock.h"
 
 namespace midtrace {
 inline namespace v1 {

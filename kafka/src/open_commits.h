@@ -15,7 +15,7 @@
 #include <cstdint>
 #include <list>
 
-#include "spin_lock.h"
+#include "trace/spin_lock.h"
 
 #include <midtrace/trace/span.h>
 

@@ -16,7 +16,7 @@
 #include <memory>
 #include <utility>
 
-#include "spin_lock.h"
+#include "trace/spin_lock.h"
 
 #include <midtrace/trace/span.h>
 

@@ -1,16 +1,21 @@
 #include <midtrace/kafka/process.h>
 
-#include <algorithm>
 #include <exception>
+#include <vector>
 
 #include "client.h"
-#include "detached_spans.h"
 #include "headers.h"
 #include "receive_spans.h"
 #include "received.h"
 #include "thread_state.h"
 
+#include "messaging/detached_span.h"
+#include "messaging/received.h"
+#include "messaging/thread_state.h"
+
 #include <midtrace/semconv/attributes.h>
+#include <midtrace/trace/counters.h>
+#include <midtrace/trace/instrumentation.h>
 #include <midtrace/trace/tracer.h>
 
 namespace midtrace {
@@ -21,35 +26,44 @@ namespace detail {
 
 namespace {
 
-// Scopes that were ended on another thread stay behind here; only so many are kept.
-constexpr std::size_t max_open_scopes = 64;
+// Ends by the time limit, unless its holder does.
+class DetachedProcess final : public messaging::DetachedSpan {
+ public:
+  DetachedProcess(Span taken, std::shared_ptr<Client> client, const Topic& topic) noexcept
+      : DetachedSpan(std::move(taken)), client_(std::move(client)), topic_(topic) {}
+
+  void end_abandoned() noexcept override {
+    count(Counter::operations_timed_out);
+    report(Severity::warning, "kafka.process_timeout",
+           "A ProcessSpan was neither used nor ended for as long as Options::process_timeout allows, and "
+           "midtrace ended it. Call its end() when the work is done, or raise the limit.");
+    span.set(semconv::midtrace_process_ended_by, StaticString("timeout"));
+    span.set_error("timeout", "neither used nor ended within process_timeout");
+    finish_process_span(*client_, topic_, span);
+  }
+
+ private:
+  const std::shared_ptr<Client> client_;
+  const Topic& topic_;
+};
+
+std::shared_ptr<const messaging::ReceivedContexts> contexts_of(
+    std::span<const Delivery> deliveries) noexcept {
+  ThreadState* thread = thread_state();
+  if (thread == nullptr) return nullptr;
+  std::vector<std::uint64_t>& prints = thread->buffers.prints;
+  try {
+    prints.clear();
+    prints.reserve(deliveries.size());
+    for (const Delivery& delivery : deliveries)
+      prints.push_back(delivery.print);
+  } catch (...) {
+    return nullptr;
+  }
+  return messaging::ReceivedContexts::make(prints);
+}
 
 }  // namespace
-
-ReceivedMark::ReceivedMark(std::uint64_t single,
-                           const std::shared_ptr<const ReceivedContexts>& batch) noexcept {
-  if (single == 0 && batch == nullptr) return;
-  ThreadState* thread = thread_state();
-  if (thread == nullptr) return;
-  try {
-    if (thread->scopes.size() >= max_open_scopes) thread->scopes.erase(thread->scopes.begin());
-    thread->scopes.push_back({this, single, batch});
-    marked_ = true;
-  } catch (...) {
-    // Forwarded headers inside the scope may be taken for the application's own.
-  }
-}
-
-void ReceivedMark::end() noexcept {
-  if (!marked_) return;
-  marked_ = false;
-  ThreadState* thread = existing_thread_state();
-  if (thread == nullptr) return;
-  std::vector<OpenScope>& scopes = thread->scopes;
-  const auto mine =
-      std::find_if(scopes.rbegin(), scopes.rend(), [this](const OpenScope& s) { return s.owner == this; });
-  if (mine != scopes.rend()) scopes.erase(std::next(mine).base());
-}
 
 // Fills a ProcessSpan, whose members are its own affair otherwise.
 struct ProcessStart {
@@ -66,7 +80,7 @@ struct ProcessStart {
     span.current_ = true;
     span.client_ = client;
     if (batch) {
-      span.batch_ = ReceivedContexts::make(deliveries);
+      span.batch_ = contexts_of(deliveries);
     } else {
       span.single_ = deliveries[0].print;
     }
@@ -84,7 +98,7 @@ ProcessSpan start_process(const rd_kafka_t* consumer, const rd_kafka_message_t* 
   std::shared_ptr<Client> client;
   if (consumer != nullptr) {
     client = find_or_add_client(const_cast<rd_kafka_t*>(consumer));
-  } else if (const ThreadState* thread = existing_thread_state();
+  } else if (const messaging::ThreadState* thread = messaging::existing_thread_state();
              thread != nullptr && thread->recent != nullptr) {
     if (const std::uint64_t id = thread->recent->client_of(message); id != 0) client = find_client(id);
   }
@@ -92,7 +106,7 @@ ProcessSpan start_process(const rd_kafka_t* consumer, const rd_kafka_message_t* 
   if (client == nullptr || client->options().mode == ModuleMode::off) return {};
   Delivery delivery = take_in(*client, message);
   if (client->options().user.capture_queue_time) {
-    const ThreadState* thread = existing_thread_state();
+    const messaging::ThreadState* thread = messaging::existing_thread_state();
     if (thread != nullptr && thread->recent != nullptr)
       delivery.received = thread->recent->tick_of(message, delivery.print);
     // On another thread than the one that received it, as near as can be.
@@ -105,7 +119,8 @@ ProcessSpan start_process(const rd_kafka_t* consumer, const rd_kafka_message_t* 
 
 namespace {
 
-std::shared_ptr<detail::DetachedSpan> in_use(const std::shared_ptr<detail::DetachedSpan>& limited) noexcept {
+std::shared_ptr<messaging::DetachedSpan> in_use(
+    const std::shared_ptr<messaging::DetachedSpan>& limited) noexcept {
   return limited != nullptr && limited->use() ? limited : nullptr;
 }
 
@@ -184,11 +199,11 @@ void ProcessSpan::destroy() noexcept {
 void ProcessSpan::detach() noexcept {
   detached_ = true;
   if (!span_.recording() || client_ == nullptr || topic_ == nullptr) return;
-  detail::DetachedSpans& spans = client_->detached_spans();
+  messaging::DetachedSpans& spans = client_->detached_spans();
   if (!spans.limited()) return;
   try {
     // The span is moved only when the memory is there.
-    limited_ = std::make_shared<detail::DetachedSpan>(std::move(span_), client_, *topic_);
+    limited_ = std::make_shared<detail::DetachedProcess>(std::move(span_), client_, *topic_);
     spans.add(*limited_);
   } catch (...) {
   }

@@ -11,6 +11,8 @@
 #include "send_spans.h"
 #include "spans.h"
 
+#include "messaging/thread_state.h"
+
 #include <midtrace/propagation/propagator.h>
 #include <midtrace/trace/tracer.h>
 
@@ -39,8 +41,10 @@ void record_refused(const Client& client, rd_kafka_resp_err_t error, const Refus
   // A context that would have gone into the message, as with one that was taken.
   Context stored;
   Context parent = ambient;
-  if (ThreadState* thread = existing_thread_state(); thread != nullptr && !thread->creations.empty())
+  if (messaging::ThreadState* thread = messaging::existing_thread_state();
+      thread != nullptr && !thread->creations.empty()) {
     stored = thread->stored_context();
+  }
   if (stored.span.valid() && !ambient.span.valid()) parent.span = stored.span;
   const SendStart start{.topic = &topic,
                         .message = &message,

@@ -4,9 +4,9 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
-#include <string>
 #include <string_view>
+
+#include "messaging/settings.h"
 
 #include <midtrace/kafka/options.h>
 #include <midtrace/trace/instrumentation.h>
@@ -17,17 +17,7 @@ inline namespace v1 {
 namespace kafka {
 namespace detail {
 
-struct ServerAddress {
-  std::string host;  // empty: unknown
-  std::uint16_t port = 0;
-};
-
-// One `[protocol://]host[:port]`; port 9092 when there is none. A list of several, or nonsense, gives an
-// empty host.
-ServerAddress parse_server(std::string_view text);
-
-// Whether OTEL_SEMCONV_STABILITY_OPT_IN asks for the old messaging attribute names beside the new ones.
-bool wants_old_names(std::string_view opt_in) noexcept;
+inline constexpr std::uint16_t default_port = 9092;
 
 // Whether brokers take headers as far as a client's configuration tells: not when it does without their
 // answer (`api.version.request` = false) and the version that it assumes is older than 0.11.
@@ -41,7 +31,7 @@ struct ReadyOptions {
   bool old_names;
   Tracer tracer;
   Options user;
-  ServerAddress server;
+  messaging::ServerAddress server;
 };
 
 }  // namespace detail

@@ -11,6 +11,8 @@
 #include "fan_in.h"
 #include "spans.h"
 
+#include "messaging/baggage_rules.h"
+
 #include <midtrace/semconv/attributes.h>
 #include <midtrace/trace/counters.h>
 
@@ -34,15 +36,6 @@ void run_receive_hook(const Hook& hook, Span& span, Operation operation, const T
   } catch (...) {
     count(Counter::hook_failures);
   }
-}
-
-Baggage overlaid(const Baggage& below, const Baggage& above) noexcept {
-  if (below.empty()) return above;
-  Baggage result = below;
-  above.for_each([&result](const Baggage::Member& member) {
-    result = result.with(member.name, member.value, member.metadata);
-  });
-  return result;
 }
 
 // A decision that came without ids is followed where there is neither a parent nor a second message.
@@ -143,7 +136,7 @@ StartedProcess start_process_span(const Client& client, std::span<const Delivery
   const Context* creation = batch || !deliveries[0].creation.span.valid() ? nullptr : &deliveries[0].creation;
   started.current = true;
   started.around.baggage = batch ? agreed_baggage(client, deliveries, ambient.baggage)
-                                 : overlaid(ambient.baggage, deliveries[0].creation.baggage);
+                                 : messaging::overlaid(ambient.baggage, deliveries[0].creation.baggage);
   if (untraced || client.options().mode == ModuleMode::propagate) {
     if (creation != nullptr && trusted) started.around.span = creation->span;
     follow_decision(deliveries, started.around);

@@ -13,6 +13,10 @@
 #include "send_spans.h"
 #include "spans.h"
 
+#include "messaging/baggage_rules.h"
+#include "messaging/outgoing.h"
+#include "messaging/thread_state.h"
+
 #include <midtrace/context/context.h>
 #include <midtrace/propagation/propagator.h>
 #include <midtrace/trace/counters.h>
@@ -24,6 +28,8 @@ namespace kafka {
 namespace detail {
 
 namespace {
+
+using messaging::Found;
 
 // The batch that is being sent through this client.
 BatchSends* batch_of(const ThreadState& thread, const Client& client) noexcept {
@@ -39,18 +45,6 @@ constexpr std::size_t ample_room = 32768;
 // More than this is not copied to be put back later; such headers are left alone.
 constexpr std::size_t max_saved_bytes = 65536;
 
-// Where the context in the headers comes from.
-enum class Found : std::uint8_t { nothing, application, received };
-
-struct Origin {
-  Found found;
-  IncomingContext incoming = IncomingContext::continue_trace;  // what the receiver made of it
-};
-
-bool says_something(const SpanContext& context) noexcept {
-  return context.valid() || context.decision_only();
-}
-
 struct Outgoing {
   rd_kafka_message_t* message;
   rd_kafka_headers_t* headers;  // null when the message has none
@@ -61,8 +55,8 @@ struct Outgoing {
 // Whether the header has to go when the collected fields are written: each field that is written, and with a
 // new trace context the rest of the old one (a tracestate must not outlive its traceparent). Old baggage
 // stays unless replaced.
-bool makes_way(std::string_view name, std::span<const std::string_view> fields, const FieldBuffer& buffer,
-               bool replaces_context) noexcept {
+bool makes_way(std::string_view name, std::span<const std::string_view> fields,
+               const messaging::FieldBuffer& buffer, bool replaces_context) noexcept {
   if (buffer.contains(name)) return true;
   return replaces_context && !is_baggage_field(name) &&
          std::find(fields.begin(), fields.end(), name) != fields.end();
@@ -92,9 +86,9 @@ bool save_headers(ThreadState& thread, const rd_kafka_headers_t* headers,
   return true;
 }
 
-void add_fields(rd_kafka_headers_t* headers, const FieldBuffer& fields) noexcept {
+void add_fields(rd_kafka_headers_t* headers, const messaging::FieldBuffer& fields) noexcept {
   for (std::size_t index = 0; index < fields.size(); ++index) {
-    const FieldBuffer::Field field = fields[index];
+    const messaging::FieldBuffer::Field field = fields[index];
     rd_kafka_header_add(headers, field.name, static_cast<ssize_t>(field.name_length), field.value,
                         static_cast<ssize_t>(field.value_length));
   }
@@ -110,7 +104,7 @@ bool will_fit(ThreadState& thread, const Outgoing& out, const Context& parent) n
   sample.span.flags.bits = TraceFlags::sampled_bit;
   thread.fields.clear();
   propagator().inject(sample, thread.fields);
-  return thread.fields.complete() && thread.fields.fits(out.room);
+  return thread.fields.complete() && fit(thread.fields, out.room);
 }
 
 // Writes the context into the message. The list that is there is changed in place, never exchanged, because
@@ -119,7 +113,7 @@ bool inject(ThreadState& thread, const Outgoing& out, const Context& context) {
   thread.fields.clear();
   propagator().inject(context, thread.fields);
   if (thread.fields.size() == 0) return thread.fields.complete();
-  if (!thread.fields.complete() || !thread.fields.fits(out.room)) return false;
+  if (!thread.fields.complete() || !fit(thread.fields, out.room)) return false;
   if (out.headers == nullptr) {
     rd_kafka_headers_t* headers = rd_kafka_headers_new(thread.fields.size());
     add_fields(headers, thread.fields);
@@ -155,26 +149,12 @@ void undo(ThreadState& thread, const rd_kafka_message_t* message) noexcept {
   }
 }
 
-Origin origin_of(const Client& client, const ThreadState& thread, const SpanContext& context) noexcept {
+messaging::Origin origin_of(const Client& client, const SpanContext& context) noexcept {
   const ExistingContext existing = client.options().user.existing_context;
-  if (!context.valid()) {
-    // A denial without ids is respected, wherever it comes from; any other decision makes way for ids.
-    const bool denied = context.decision_only() && !context.sampled() && existing != ExistingContext::replace;
-    return {denied ? Found::application : Found::nothing};
+  if (const messaging::ThreadState* thread = messaging::existing_thread_state(); thread != nullptr) {
+    return messaging::origin_of(existing, *thread, context);
   }
-  if (existing == ExistingContext::keep) return {Found::application};
-  // The strictest first: what one consumer did not trust is not trusted because another one does.
-  for (const IncomingContext incoming :
-       {IncomingContext::ignore, IncomingContext::restart, IncomingContext::continue_trace}) {
-    if (thread.was_received(fingerprint(context, incoming))) return {Found::received, incoming};
-  }
-  return {existing == ExistingContext::replace ? Found::received : Found::application};
-}
-
-// What is left of a context in the headers that a consumer received and did not trust.
-void distrust(IncomingContext incoming, SpanContext& context) noexcept {
-  if (incoming == IncomingContext::restart) context.flags.bits |= TraceFlags::deferred_bit;
-  if (incoming == IncomingContext::ignore) context = SpanContext();
+  return messaging::origin_of(existing, {}, context);  // nothing was received on this thread
 }
 
 // Bytes that are left for our headers, beside others of this size.
@@ -320,16 +300,17 @@ void send_with_headers(Client& client, ThreadState& thread, rd_kafka_message_t* 
   const HeadersReader reader(headers, fields, true);
   Context existing;
   if (reader.has_fields()) propagator().extract(reader, existing);
-  const auto [found, incoming] = origin_of(client, thread, existing.span);
+  const auto [found, incoming] = origin_of(client, existing.span);
   if (found == Found::application) stored = nullptr;  // the message has one of its own
-  distrust(incoming, existing.span);
+  messaging::distrust(incoming, existing.span);
   if (stored != nullptr) existing.span = stored->span;  // takes its place
   const Outgoing out{message, headers, &reader,
                      room_for(client, *message, reader.wire_bytes() - reader.context_wire_bytes())};
 
   Context parent = ambient;
   const bool trusted = stored != nullptr || incoming == IncomingContext::continue_trace;
-  if (!ambient.span.valid() && trusted && says_something(existing.span)) parent.span = existing.span;
+  if (!ambient.span.valid() && trusted && messaging::says_something(existing.span))
+    parent.span = existing.span;
   const bool wanted = found != Found::application && carries_spans(fields);
   const bool fits = !wanted || will_fit(thread, out, stored != nullptr ? *stored : parent);
   // The context in forwarded headers is linked only where it is the parent, so that the order stays one graph
@@ -348,12 +329,12 @@ void send_with_headers(Client& client, ThreadState& thread, rd_kafka_message_t* 
 // No span: the current context goes out instead, unless the application put one there itself.
 void propagate_only(Client& client, ThreadState& thread, rd_kafka_message_t* message,
                     rd_kafka_headers_t* headers, const Context& ambient, TopicSwitches switches) {
-  if (switches.unpropagated || (!says_something(ambient.span) && ambient.baggage.empty())) return;
+  if (switches.unpropagated || (!messaging::says_something(ambient.span) && ambient.baggage.empty())) return;
   if (switches.headerless) return skip_headerless();
   const HeadersReader reader(headers, propagator().fields(), true);
   Context existing;
   if (reader.has_fields()) propagator().extract(reader, existing);
-  if (origin_of(client, thread, existing.span).found == Found::application) return;
+  if (origin_of(client, existing.span).found == Found::application) return;
   thread.saved.clear();
   const Outgoing out{message, headers, &reader,
                      room_for(client, *message, reader.wire_bytes() - reader.context_wire_bytes())};
@@ -362,9 +343,8 @@ void propagate_only(Client& client, ThreadState& thread, rd_kafka_message_t* mes
 
 // Inside a CreationContext: its context goes out instead of the span's.
 void send_stored(Client& client, ThreadState& thread, rd_kafka_message_t* message,
-                 rd_kafka_headers_t* headers, Context& ambient, const Topic& topic) {
-  Context stored = thread.stored_context();
-  stored.baggage = allowed_baggage(client, std::move(stored.baggage));
+                 rd_kafka_headers_t* headers, Context& ambient, const Topic& topic, Context stored) {
+  stored.baggage = messaging::allowed_baggage(client.options().user.baggage_keys, std::move(stored.baggage));
   const Context* used = stored.span.valid() ? &stored : nullptr;
   const TopicSwitches switches = topic.switches();
   if (client.options().mode != ModuleMode::on || switches.untraced) {
@@ -395,14 +375,16 @@ void message_sent(Client& client, const rd_kafka_t* handle, rd_kafka_message_t* 
     Context ambient = Context::current();
     if (ambient.suppressed) return;
     if (client.options().user.baggage_keys.has_value())
-      ambient.baggage = allowed_baggage(client, std::move(ambient.baggage));
+      ambient.baggage =
+          messaging::allowed_baggage(client.options().user.baggage_keys, std::move(ambient.baggage));
     client.learn_name(handle);
     rd_kafka_headers_t* headers = nullptr;
     if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR) headers = nullptr;
     const Topic& topic = client.topic(rd_kafka_topic_name(message->rkt), thread);
     const TopicSwitches switches = topic.switches();
-    if (!thread->creations.empty()) [[unlikely]] {
-      send_stored(client, *thread, message, headers, ambient, topic);
+    messaging::ThreadState* shared = messaging::existing_thread_state();
+    if (shared != nullptr && !shared->creations.empty()) [[unlikely]] {
+      send_stored(client, *thread, message, headers, ambient, topic, shared->stored_context());
     } else if (client.options().mode != ModuleMode::on || switches.untraced) {
       propagate_only(client, *thread, message, headers, ambient, switches);
     } else if (switches.any()) {

@@ -79,13 +79,6 @@ bool tracing(const Client& client, const Context& ambient) noexcept {
   return client.options().mode == ModuleMode::on && !ambient.suppressed;
 }
 
-Baggage allowed_baggage(const Client& client, Baggage baggage) noexcept {
-  const auto& keys = client.options().user.baggage_keys;
-  if (!keys.has_value() || baggage.empty()) return baggage;
-  return baggage.only(
-      [&](std::string_view name) { return std::find(keys->begin(), keys->end(), name) != keys->end(); });
-}
-
 void run_hook(const Hook& hook, Span& span, const Call& call) noexcept {
   try {
     hook(span, call);

@@ -24,9 +24,6 @@ PreparedSpan prepare_span(const Client& client, const Topic& topic, Operation op
 // Whether spans are made for this client under this context.
 bool tracing(const Client& client, const Context& ambient) noexcept;
 
-// What of it may cross the client's boundary (Options::baggage_keys).
-Baggage allowed_baggage(const Client& client, Baggage baggage) noexcept;
-
 // Calls a hook that is set; what it throws is swallowed and counted.
 void run_hook(const Hook& hook, Span& span, const Call& call) noexcept;
 

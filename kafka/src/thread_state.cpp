@@ -2,7 +2,7 @@
 
 #include <pthread.h>
 
-#include <new>
+#include <memory>
 
 namespace midtrace {
 inline namespace v1 {
@@ -29,7 +29,6 @@ ThreadState* make() noexcept {
   if (!key.valid) return nullptr;
   try {
     auto state = std::make_unique<ThreadState>();
-    state->scopes.reserve(8);
     if (pthread_setspecific(key.key, state.get()) != 0) return nullptr;
     current = state.release();
     return current;
@@ -43,26 +42,6 @@ ThreadState* make() noexcept {
 ThreadState* thread_state() noexcept { return current != nullptr ? current : make(); }
 
 ThreadState* existing_thread_state() noexcept { return current; }
-
-Context ThreadState::stored_context() noexcept {
-  while (!creations.empty() && creations.back()->ended.load(std::memory_order_acquire))
-    creations.pop_back();
-  return creations.empty() ? Context() : creations.back()->context;
-}
-
-bool ThreadState::was_received(std::uint64_t print) const noexcept {
-  if (print == 0) return false;
-  for (const OpenScope& scope : scopes) {
-    if (scope.single == print || (scope.batch != nullptr && scope.batch->contains(print))) return true;
-  }
-  return recent != nullptr && recent->contains(print);
-}
-
-void ThreadState::remember(std::uint64_t print, const rd_kafka_message_t* message, std::uint64_t client,
-                           std::uint64_t tick) noexcept {
-  if (recent == nullptr) recent.reset(new (std::nothrow) RecentContexts);
-  if (recent != nullptr) recent->add(print, message, client, tick);
-}
 
 }  // namespace detail
 }  // namespace kafka

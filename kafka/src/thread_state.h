@@ -1,5 +1,6 @@
-// What the module remembers per thread: the last send (to match reports that come inside a produce call),
-// what was received, and buffers that are used again.
+// What this module remembers per thread: the last send (to match reports that come inside a produce call),
+// and buffers that are used again. What all messaging modules remember is in messaging/thread_state.h; which
+// of the two is freed first is open, so neither leads to the other.
 //
 // One trivial thread-local pointer leads to it, and a pthread key frees it when the thread ends: the module
 // may live in a plugin, where nothing may have a thread_local destructor. A call that comes after that (from
@@ -10,17 +11,14 @@
 #include <librdkafka/rdkafka.h>
 
 #include <array>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "headers.h"
-#include "received.h"
+#include "messaging/field_buffer.h"
 
-#include <midtrace/context/context.h>
 #include <midtrace/trace/types.h>
 
 namespace midtrace {
@@ -60,19 +58,6 @@ struct BatchSends {
   std::vector<Link> created;          // then: the contexts of the messages
 };
 
-// One process scope that is open on this thread.
-struct OpenScope {
-  const void* owner;
-  std::uint64_t single;
-  std::shared_ptr<const ReceivedContexts> batch;
-};
-
-// One CreationContext. Whoever ends it only says so, because that may be another thread.
-struct StoredContext {
-  Context context;
-  std::atomic<bool> ended{false};
-};
-
 struct LinkBuffers {
   std::vector<Link> links;
   std::vector<Attribute> attributes;
@@ -84,6 +69,7 @@ struct LinkBuffers {
   };
   std::vector<Distinct> distinct;
   std::vector<std::uint32_t> slots;
+  std::vector<std::uint64_t> prints;  // of one batch
 };
 
 struct ThreadState {
@@ -91,24 +77,14 @@ struct ThreadState {
   std::uint64_t sends = 0;     // calls of on_send
   unsigned wrapper_depth = 0;  // inside consume(): on_consume stays silent
   BatchSends* batch = nullptr;
-  std::vector<std::shared_ptr<const StoredContext>> creations;  // that began on this thread, innermost last
   LastSend last;
   std::uint64_t topic_client = 0;  // the topic found last, and its client
   const Topic* topic = nullptr;
   std::vector<SavedHeader> saved;
-  FieldBuffer fields;
+  messaging::FieldBuffer fields;
 
   std::string saved_text;
-  std::unique_ptr<RecentContexts> recent;
-  std::vector<OpenScope> scopes;
   LinkBuffers buffers;
-
-  // The innermost CreationContext's that has not ended, after which ended ones are forgotten; one without a
-  // span when there is none.
-  Context stored_context() noexcept;
-  bool was_received(std::uint64_t print) const noexcept;
-  void remember(std::uint64_t print, const rd_kafka_message_t* message, std::uint64_t client,
-                std::uint64_t tick) noexcept;
 };
 
 // Null when there is no memory for it.

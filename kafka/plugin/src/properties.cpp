@@ -70,7 +70,7 @@ bool read_list(Options& options, std::string_view text) {
 }
 
 bool read_server(Options& options, std::string_view text) {
-  if (detail::parse_server(text).host.empty()) return false;
+  if (messaging::parse_server(text, detail::default_port).host.empty()) return false;
   options.server_address = text;
   return true;
 }

@@ -16,7 +16,8 @@
 #include <vector>
 
 #include "client.h"
-#include "detached_spans.h"
+
+#include "messaging/detached_span.h"
 
 #include <midtrace/context/coroutine.h>
 #include <midtrace/kafka/process.h>
@@ -32,7 +33,7 @@ using kafka::ProcessScope;
 using kafka::ProcessSpan;
 using kafka::detail::Client;
 using kafka::detail::Delivery;
-using kafka::detail::DetachedSpans;
+using messaging::DetachedSpans;
 
 class KafkaProcessSpan : public ::testing::Test {
  protected:

@@ -23,6 +23,7 @@
 #include <string_view>
 #include <vector>
 
+#include <midtrace/messaging/relation.h>
 #include <midtrace/propagation/incoming.h>
 #include <midtrace/trace/instrumentation.h>
 #include <midtrace/trace/span.h>
@@ -31,28 +32,10 @@ namespace midtrace {
 inline namespace v1 {
 namespace kafka {
 
-// How a process span refers to the message it handles.
-enum class Relation : std::uint8_t {
-  // One message and no current span: the message's context is parent and link, so that one order is one
-  // trace. With a current span, and for batches: links only.
-  automatic,
-  link,    // always links only
-  parent,  // one message: its context is always the parent; a current span is linked. Batches: links only
-};
-
 // When a `send` span ends.
 enum class SendEnd : std::uint8_t {
   delivery,  // at the delivery report: duration, partition, offset and error of the delivery
   enqueue,   // when the message was handed to the client; what happens to it later is not seen
-};
-
-// What becomes of a trace context that outgoing headers already hold.
-enum class ExistingContext : std::uint8_t {
-  // The application's own context stays. One that was received, and so came along with forwarded headers, is
-  // replaced.
-  automatic,
-  keep,
-  replace,
 };
 
 // Zero-length `poll` spans of consumers that are not read through consume() or consume_batch().
@@ -69,13 +52,9 @@ enum class CommitSpans : std::uint8_t {
   off,
 };
 
-// What becomes of the links of a batch's process span that are beyond SpanLimits::module_link_count.
-enum class LinkOverflow : std::uint8_t {
-  drop,   // they are counted on the span
-  chain,  // they go on spans `process <topic>` of kind INTERNAL and of no length, children of the process
-          // span
-};
-
+using messaging::ExistingContext;
+using messaging::LinkOverflow;
+using messaging::Relation;
 using midtrace::IncomingContext;
 
 enum class Operation : std::uint8_t {

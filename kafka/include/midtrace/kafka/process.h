@@ -34,32 +34,22 @@
 
 #include <midtrace/context/context.h>
 #include <midtrace/kafka/message.h>
+#include <midtrace/messaging/received_mark.h>
 #include <midtrace/trace/span.h>
 
 namespace midtrace {
 inline namespace v1 {
+namespace messaging {
+
+class DetachedSpan;
+
+}  // namespace messaging
+
 namespace kafka {
 
 namespace detail {
 
-// The contexts of the messages of a batch.
-class ReceivedContexts;
-
-// Tells this thread which contexts were received, so that headers which are only passed on are recognised.
-class ReceivedMark {
- public:
-  ReceivedMark(std::uint64_t single, const std::shared_ptr<const ReceivedContexts>& batch) noexcept;
-  ~ReceivedMark() { end(); }
-  ReceivedMark(const ReceivedMark&) = delete;
-  ReceivedMark& operator=(const ReceivedMark&) = delete;
-  void end() noexcept;
-
- private:
-  bool marked_ = false;
-};
-
 class Topic;
-class DetachedSpan;
 struct ProcessStart;
 
 }  // namespace detail
@@ -78,8 +68,8 @@ class [[nodiscard]] ProcessActivation {
   void end() noexcept;
   void stop_using() noexcept;
 
-  std::shared_ptr<detail::DetachedSpan> used_;  // null: there is no time limit to be kept from it
-  detail::ReceivedMark mark_;
+  std::shared_ptr<messaging::DetachedSpan> used_;  // null: there is no time limit to be kept from it
+  messaging::ReceivedMark mark_;
   Scope scope_;
 };
 
@@ -117,10 +107,10 @@ class [[nodiscard]] ProcessSpan {
   mutable Span span_;  // moved into limited_ where there is a time limit
   Context around_;     // baggage and suppression; in propagate mode the whole context
   std::shared_ptr<detail::Client> client_;
-  std::shared_ptr<const detail::ReceivedContexts> batch_;
+  std::shared_ptr<const messaging::ReceivedContexts> batch_;
   std::uint64_t single_ = 0;
   const detail::Topic* topic_ = nullptr;  // owned by the client
-  std::shared_ptr<detail::DetachedSpan> limited_;
+  std::shared_ptr<messaging::DetachedSpan> limited_;
   int exceptions_ = 0;     // in flight when it came here
   bool detached_ = false;  // so it says how it ended
   bool current_ = false;   // there is something to make current

@@ -1,6 +1,6 @@
 // Which contexts count as received.
 
-#include "received.h"
+#include "messaging/received.h"
 
 #include <gtest/gtest.h>
 
@@ -9,10 +9,9 @@
 namespace midtrace {
 namespace {
 
-using kafka::detail::Delivery;
-using kafka::detail::fingerprint;
-using kafka::detail::ReceivedContexts;
-using kafka::detail::RecentContexts;
+using messaging::fingerprint;
+using messaging::ReceivedContexts;
+using messaging::RecentContexts;
 
 SpanContext context(std::uint64_t number) {
   SpanContext made;
@@ -21,11 +20,9 @@ SpanContext context(std::uint64_t number) {
   return made;
 }
 
-const rd_kafka_message_t* message(std::uintptr_t number) {
-  return reinterpret_cast<const rd_kafka_message_t*>(0x1000 + number * 16);
-}
+const void* message(std::uintptr_t number) { return reinterpret_cast<const void*>(0x1000 + number * 16); }
 
-TEST(KafkaReceived, AFingerprintTellsContextsApartAndNoneFromAny) {
+TEST(MessagingReceived, AFingerprintTellsContextsApartAndNoneFromAny) {
   EXPECT_EQ(fingerprint({}), 0U);
   EXPECT_NE(fingerprint(context(1)), 0U);
   EXPECT_EQ(fingerprint(context(1)), fingerprint(context(1)));
@@ -35,7 +32,7 @@ TEST(KafkaReceived, AFingerprintTellsContextsApartAndNoneFromAny) {
   EXPECT_NE(fingerprint(context(1)), fingerprint(sibling));
 }
 
-TEST(KafkaReceived, AContextIsToldApartByWhatTheReceiverMadeOfIt) {
+TEST(MessagingReceived, AContextIsToldApartByWhatTheReceiverMadeOfIt) {
   const auto print = fingerprint(context(1));
   const auto restarted = fingerprint(context(1), IncomingContext::restart);
   const auto ignored = fingerprint(context(1), IncomingContext::ignore);
@@ -45,7 +42,7 @@ TEST(KafkaReceived, AContextIsToldApartByWhatTheReceiverMadeOfIt) {
   EXPECT_EQ(fingerprint({}, IncomingContext::ignore), 0U);
 }
 
-TEST(KafkaReceived, AThreadRemembersItsLast256Messages) {
+TEST(MessagingReceived, AThreadRemembersItsLast256Messages) {
   RecentContexts recent;
   for (std::uint64_t i = 0; i < 300; ++i)
     recent.add(fingerprint(context(i)), message(i), i + 1);
@@ -57,20 +54,20 @@ TEST(KafkaReceived, AThreadRemembersItsLast256Messages) {
   EXPECT_EQ(recent.client_of(message(43)), 0U);
 }
 
-TEST(KafkaReceived, OfAReusedMessageTheNewestClientCounts) {
+TEST(MessagingReceived, OfAReusedMessageTheNewestClientCounts) {
   RecentContexts recent;
   recent.add(1, message(1), 7);
   recent.add(3, message(1), 8);
   EXPECT_EQ(recent.client_of(message(1)), 8U);
 }
 
-TEST(KafkaReceived, ABatchKnowsAllItsContexts) {
-  std::vector<Delivery> deliveries(10000);
-  for (std::uint64_t i = 0; i < deliveries.size(); i += 2)
-    deliveries[i].print = fingerprint(context(i));
-  const auto contexts = ReceivedContexts::make(deliveries);
+TEST(MessagingReceived, ABatchKnowsAllItsContexts) {
+  std::vector<std::uint64_t> prints(10000);
+  for (std::uint64_t i = 0; i < prints.size(); i += 2)
+    prints[i] = fingerprint(context(i));
+  const auto contexts = ReceivedContexts::make(prints);
   ASSERT_NE(contexts, nullptr);
-  for (std::uint64_t i = 0; i < deliveries.size(); ++i) {
+  for (std::uint64_t i = 0; i < prints.size(); ++i) {
     ASSERT_EQ(contexts->contains(fingerprint(context(i))), i % 2 == 0) << i;
   }
   EXPECT_FALSE(contexts->contains(0));
@@ -78,15 +75,15 @@ TEST(KafkaReceived, ABatchKnowsAllItsContexts) {
 }
 
 // Whoever writes to a topic chooses the contexts; none of them makes a batch slow.
-TEST(KafkaReceived, ContextsWhosePrintsLookAlikeAreFoundAtOnce) {
+TEST(MessagingReceived, ContextsWhosePrintsLookAlikeAreFoundAtOnce) {
   for (const unsigned shift : {2U, 20U, 40U, 48U}) {
-    std::vector<Delivery> deliveries(20000);
-    for (std::size_t i = 0; i < deliveries.size(); ++i)
-      deliveries[i].print = (static_cast<std::uint64_t>(i + 1) << shift) | 1U;
-    const auto contexts = ReceivedContexts::make(deliveries);
+    std::vector<std::uint64_t> prints(20000);
+    for (std::size_t i = 0; i < prints.size(); ++i)
+      prints[i] = (static_cast<std::uint64_t>(i + 1) << shift) | 1U;
+    const auto contexts = ReceivedContexts::make(prints);
     ASSERT_NE(contexts, nullptr);
-    for (const Delivery& delivery : deliveries)
-      EXPECT_TRUE(contexts->contains(delivery.print));
+    for (const std::uint64_t print : prints)
+      EXPECT_TRUE(contexts->contains(print));
     EXPECT_LT(contexts->longest_run(), 200U) << "shift " << shift;
     EXPECT_FALSE(contexts->contains(3));
   }

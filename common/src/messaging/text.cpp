@@ -6,8 +6,7 @@
 
 namespace midtrace {
 inline namespace v1 {
-namespace kafka {
-namespace detail {
+namespace messaging {
 
 namespace {
 
@@ -52,7 +51,6 @@ bool is_plain_text(std::string_view bytes) noexcept {
   return true;
 }
 
-}  // namespace detail
-}  // namespace kafka
+}  // namespace messaging
 }  // namespace v1
 }  // namespace midtrace

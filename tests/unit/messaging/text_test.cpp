@@ -1,16 +1,16 @@
-// Which message keys are text.
+// Which message keys and headers are text.
 
-#include "text.h"
+#include "messaging/text.h"
 
 #include <gtest/gtest.h>
 
 namespace midtrace {
 namespace {
 
-using kafka::detail::is_plain_text;
+using messaging::is_plain_text;
 using namespace std::string_view_literals;
 
-TEST(KafkaText, Utf8WithoutControlCharactersIsText) {
+TEST(MessagingText, Utf8WithoutControlCharactersIsText) {
   for (const std::string_view text :
        {""sv, "order-1"sv, " ~"sv, "\xC2\xA0"sv, "gr\xC3\xBC\xC3\x9F"sv, "\xE2\x82\xAC"sv, "\xED\x9F\xBF"sv,
         "\xEE\x80\x80"sv, "\xF0\x9F\x98\x80"sv, "\xF4\x8F\xBF\xBF"sv}) {
@@ -18,7 +18,7 @@ TEST(KafkaText, Utf8WithoutControlCharactersIsText) {
   }
 }
 
-TEST(KafkaText, EverythingElseIsNot) {
+TEST(MessagingText, EverythingElseIsNot) {
   for (const std::string_view bytes : {"\0"sv,
                                        "a\nb"sv,
                                        "\x1F"sv,

@@ -4,8 +4,8 @@
 // A record belongs to one thread at a time, so one atomic word says who may touch it: the holder while it
 // uses the span (an activation, or a reference that span() gave out), whoever ends it afterwards. The holder
 // ends it by end_by_holder(), the time limit by take_abandoned(), and only one of them succeeds. A use since
-// the last look postpones the limit: a span is abandoned when nothing was done with it for at least
-// Options::process_timeout, and at most twice that plus the time until somebody looks.
+// the last look postpones the limit: a span is abandoned when nothing was done with it for at least the
+// client's timeout, and at most twice that plus the time until somebody looks.
 //
 // Nobody waits for the deadline. It is looked at when the client starts another process span, and by the
 // collector thread; both see one relaxed load when there is nothing to do. Nothing throws; any thread. One
@@ -18,21 +18,18 @@
 #include <memory>
 #include <utility>
 
-#include "topics.h"
-
 #include <midtrace/trace/span.h>
 
 namespace midtrace {
 inline namespace v1 {
-namespace kafka {
-namespace detail {
-
-class Client;
+namespace messaging {
 
 class DetachedSpan : public std::enable_shared_from_this<DetachedSpan> {
  public:
-  DetachedSpan(Span taken, std::shared_ptr<Client> of, const Topic& named) noexcept
-      : span(std::move(taken)), context(span.context()), client(std::move(of)), topic(named) {}
+  explicit DetachedSpan(Span taken) noexcept : span(std::move(taken)), context(span.context()) {}
+  virtual ~DetachedSpan();
+  DetachedSpan(const DetachedSpan&) = delete;
+  DetachedSpan& operator=(const DetachedSpan&) = delete;
 
   // The span may be used until stop_using(); false when it timed out.
   bool use() noexcept { return begin(one_use); }
@@ -56,10 +53,11 @@ class DetachedSpan : public std::enable_shared_from_this<DetachedSpan> {
     return false;
   }
 
+  // The time limit has taken it: counts and reports that, and ends the span.
+  virtual void end_abandoned() noexcept = 0;
+
   Span span;                  // of whoever the state says
   const SpanContext context;  // its own, for whoever comes after its end
-  const std::shared_ptr<Client> client;
-  const Topic& topic;
 
  private:
   friend class DetachedSpans;
@@ -125,7 +123,6 @@ class DetachedSpans {
   bool known_ = false;  // among the queues of all clients
 };
 
-}  // namespace detail
-}  // namespace kafka
+}  // namespace messaging
 }  // namespace v1
 }  // namespace midtrace

@@ -6,12 +6,10 @@
 
 namespace midtrace {
 inline namespace v1 {
-namespace kafka {
-namespace detail {
+namespace messaging {
 
 bool is_plain_text(std::string_view bytes) noexcept;
 
-}  // namespace detail
-}  // namespace kafka
+}  // namespace messaging
 }  // namespace v1
 }  // namespace midtrace

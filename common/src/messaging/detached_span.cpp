@@ -1,40 +1,27 @@
-#include "detached_spans.h"
+#include "detached_span.h"
 
 #include <pthread.h>
 #include <time.h>
 
 #include <mutex>
+#include <utility>
 
-#include "client.h"
-#include "receive_spans.h"
-#include "spin_lock.h"
-
-#include <midtrace/semconv/attributes.h>
-#include <midtrace/trace/counters.h>
 #include <midtrace/trace/instrumentation.h>
+
+#include "../trace/spin_lock.h"
 
 namespace midtrace {
 inline namespace v1 {
-namespace kafka {
-namespace detail {
+namespace messaging {
 
 namespace {
 
 constinit SpinLock queues_lock;
 constinit DetachedSpans* first_queue = nullptr;  // guarded by it
 
-void end_abandoned(DetachedSpan& abandoned) noexcept {
-  count(Counter::operations_timed_out);
-  report(
-      Severity::warning, "kafka.process_timeout",
-      "A ProcessSpan was neither used nor ended for as long as Options::process_timeout allows, and midtrace "
-      "ended it. Call its end() when the work is done, or raise the limit.");
-  abandoned.span.set(semconv::midtrace_process_ended_by, StaticString("timeout"));
-  abandoned.span.set_error("timeout", "neither used nor ended within process_timeout");
-  finish_process_span(*abandoned.client, abandoned.topic, abandoned.span);
-}
-
 }  // namespace
+
+DetachedSpan::~DetachedSpan() = default;
 
 bool DetachedSpan::begin(std::uint32_t added) noexcept {
   std::uint32_t state = state_.load(std::memory_order_relaxed);
@@ -137,7 +124,7 @@ void DetachedSpans::look_at(std::int64_t now) noexcept {
       abandoned = next_abandoned(now);
     }
     if (abandoned == nullptr) return;
-    end_abandoned(*abandoned);
+    abandoned->end_abandoned();
   }
 }
 
@@ -152,12 +139,11 @@ bool DetachedSpans::look_at_all(std::int64_t now) noexcept {
       }
     }
     if (abandoned == nullptr) return false;
-    end_abandoned(*abandoned);
+    abandoned->end_abandoned();
   }
   return true;
 }
 
-}  // namespace detail
-}  // namespace kafka
+}  // namespace messaging
 }  // namespace v1
 }  // namespace midtrace

@@ -1,4 +1,4 @@
-#include <midtrace/kafka/outbox.h>
+#include <midtrace/messaging/creation_context.h>
 
 #include <utility>
 
@@ -6,7 +6,7 @@
 
 namespace midtrace {
 inline namespace v1 {
-namespace kafka {
+namespace messaging {
 
 namespace {
 
@@ -16,12 +16,12 @@ constexpr std::size_t max_creations = 64;
 }  // namespace
 
 CreationContext::CreationContext(Context context) noexcept {
-  detail::ThreadState* thread = detail::thread_state();
+  ThreadState* thread = thread_state();
   if (thread == nullptr) return;
   try {
     static_cast<void>(thread->stored_context());
     if (thread->creations.size() >= max_creations) thread->creations.erase(thread->creations.begin());
-    stored_ = std::make_shared<detail::StoredContext>();
+    stored_ = std::make_shared<StoredContext>();
     stored_->context = std::move(context);
     thread->creations.push_back(stored_);
   } catch (...) {
@@ -34,11 +34,11 @@ void CreationContext::end() noexcept {
   if (stored_ == nullptr) return;
   stored_->ended.store(true, std::memory_order_release);
   stored_ = nullptr;
-  if (detail::ThreadState* thread = detail::existing_thread_state(); thread != nullptr) {
+  if (ThreadState* thread = existing_thread_state(); thread != nullptr) {
     static_cast<void>(thread->stored_context());
   }
 }
 
-}  // namespace kafka
+}  // namespace messaging
 }  // namespace v1
 }  // namespace midtrace
