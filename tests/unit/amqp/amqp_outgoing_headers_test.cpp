@@ -15,7 +15,7 @@
 namespace midtrace {
 namespace {
 
-using amqp::detail::encoded_fields_bytes;
+using amqp::detail::most_outgoing_bytes;
 using amqp::detail::OutgoingHeaders;
 using amqp::detail::TableReader;
 using messaging::FieldBuffer;
@@ -166,15 +166,30 @@ TEST(AmqpOutgoingHeaders, ATableThatMustBeLeftAloneIs) {
 
 TEST(AmqpOutgoingHeaders, TheSizeIsKnownBeforeItIsBuilt) {
   Table table;
-  table.add("traceparent", text_value("old")).add("a", integer_value(1));
+  table.add("traceparent", text_value("old")).add("a", integer_value(1)).add("baggage", text_value("k=v"));
   const amqp_table_t caller = table.get();
   const TableReader reader(&caller, format, true);
-  FieldBuffer fields;
-  fields.set("traceparent", "new one");
   OutgoingHeaders outgoing;
+  FieldBuffer fields;
   ASSERT_TRUE(outgoing.build(reader, fields));
-  EXPECT_EQ(outgoing.wire_bytes(),
-            *reader.wire_bytes() - reader.context_wire_bytes() + encoded_fields_bytes(fields));
+  EXPECT_EQ(most_outgoing_bytes(reader, fields), outgoing.wire_bytes()) << "nothing";
+
+  fields.set("traceparent", "new one");
+  ASSERT_TRUE(outgoing.build(reader, fields));
+  EXPECT_EQ(most_outgoing_bytes(reader, fields), outgoing.wire_bytes()) << "a context";
+
+  fields.set("baggage", "k=w");
+  ASSERT_TRUE(outgoing.build(reader, fields));
+  EXPECT_EQ(most_outgoing_bytes(reader, fields), outgoing.wire_bytes() + 1 + 7 + 1 + 4 + 3) << "and baggage";
+
+  fields.clear();
+  fields.set("baggage", "k=w");
+  ASSERT_TRUE(outgoing.build(reader, fields));
+  EXPECT_EQ(most_outgoing_bytes(reader, fields), outgoing.wire_bytes() + 1 + 7 + 1 + 4 + 3)
+      << "baggage alone, and the old context stays";
+
+  EXPECT_FALSE(most_outgoing_bytes(TableReader(&caller, format, false), fields).has_value())
+      << "not measured";
 }
 
 TEST(AmqpOutgoingHeaders, InSteadyStateNothingIsAllocated) {
