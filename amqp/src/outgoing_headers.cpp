@@ -31,6 +31,12 @@ std::size_t encoded_bytes(const FieldBuffer::Field& field) noexcept {
   return 1 + field.name_length + 1 + 4 + field.value_length;  // lengths, and the kind
 }
 
+bool fit_a_table(const FieldBuffer& fields) noexcept {
+  for (std::size_t index = 0; index < fields.size(); ++index)
+    if (fields[index].name_length > max_name) return false;
+  return true;
+}
+
 bool makes_way(std::string_view name, std::span<const std::string_view> format, const FieldBuffer& fields,
                bool replaces_context) noexcept {
   if (name.empty()) return false;
@@ -48,11 +54,18 @@ std::size_t encoded_fields_bytes(const FieldBuffer& fields) noexcept {
   return bytes;
 }
 
+std::optional<std::size_t> most_outgoing_bytes(const TableReader& caller,
+                                               const FieldBuffer& fields) noexcept {
+  if (!caller.wire_bytes().has_value() || !fields.complete() || !fit_a_table(fields)) return std::nullopt;
+  const std::size_t gone = fields.has_context() ? caller.context_wire_bytes() : 0;
+  return *caller.wire_bytes() - gone + encoded_fields_bytes(fields);
+}
+
 bool OutgoingHeaders::build(const TableReader& caller, const FieldBuffer& fields) noexcept {
   entries_.clear();
   wire_bytes_ = empty_table_bytes;
   try {
-    if (caller.wire_bytes().has_value() && fields.complete() && add_all(caller, fields)) return true;
+    if (most_outgoing_bytes(caller, fields).has_value() && add_all(caller, fields)) return true;
   } catch (...) {
   }
   entries_.clear();
@@ -81,7 +94,6 @@ bool OutgoingHeaders::add_all(const TableReader& caller, const FieldBuffer& fiel
   }
   for (std::size_t index = 0; index < fields.size(); ++index) {
     const FieldBuffer::Field field = fields[index];
-    if (field.name_length > max_name) return false;
     amqp_table_entry_t entry = {};
     entry.key = shared(field.name, field.name_length);
     entry.value.kind = AMQP_FIELD_KIND_UTF8;

@@ -11,6 +11,7 @@
 #include <amqp.h>
 
 #include <cstddef>
+#include <optional>
 #include <vector>
 
 namespace midtrace {
@@ -26,6 +27,10 @@ class TableReader;
 
 // What the fields take in a table, without the four bytes of the table's own size.
 std::size_t encoded_fields_bytes(const messaging::FieldBuffer& fields) noexcept;
+// What a build of the two will take, from a reader that has measured: exact, or more where baggage or a name
+// that is no propagation field is replaced. None where a build fails.
+std::optional<std::size_t> most_outgoing_bytes(const TableReader& caller,
+                                               const messaging::FieldBuffer& fields) noexcept;
 
 class OutgoingHeaders {
  public:

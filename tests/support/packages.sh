@@ -95,6 +95,7 @@ midtrace_why() {
     pkg-config) echo "finds the client libraries" ;;
     ccache) echo "makes repeated builds fast" ;;
     librdkafka-dev) echo "the Kafka client library (2.0.2 or newer), for midtrace::kafka" ;;
+    librabbitmq-dev) echo "the RabbitMQ client library (0.11 or newer), for midtrace::amqp" ;;
     libcurl4-openssl-dev) echo "sends spans by OTLP over HTTP (libcurl 7.84 or newer), for midtrace::otlp" ;;
     zlib1g-dev) echo "compresses them" ;;
     libprotozero-dev) echo "writes protobuf; needed only to build midtrace::otlp" ;;
@@ -137,6 +138,7 @@ midtrace_tool_there() {
     ccache) command -v ccache >/dev/null ;;
     librdkafka-dev)
       pkg-config --atleast-version=2.0.2 rdkafka 2>/dev/null && pkg-config --atleast-version=2.0.2 rdkafka++ ;;
+    librabbitmq-dev) pkg-config --atleast-version=0.11 librabbitmq 2>/dev/null ;;
     libcurl4-openssl-dev) pkg-config --atleast-version=7.84 libcurl 2>/dev/null ;;
     zlib1g-dev) pkg-config --exists zlib 2>/dev/null ;;
     # Header only, without a pkg-config file.
