@@ -3,7 +3,7 @@
 // any thread. Source: AMQP 0-9-1 reference, constants; amqp.h; conventions 2.8.
 #pragma once
 
-#include <amqp.h>
+#include <midtrace/amqp/library.h>
 
 #include <string_view>
 

@@ -8,7 +8,7 @@
 // time. Source: conventions 7.6.
 #pragma once
 
-#include <amqp.h>
+#include <midtrace/amqp/library.h>
 
 #include <cstddef>
 #include <optional>

@@ -12,7 +12,7 @@
 // Queues (poison messages) and Dead Letter Exchanges.
 #pragma once
 
-#include <amqp.h>
+#include <midtrace/amqp/library.h>
 
 #include <cstdint>
 #include <string_view>

@@ -12,8 +12,7 @@
 // one reader by one thread at a time. Source: AMQP 0-9-1, 4.2.5.5 with RabbitMQ's errata; conventions 7.6.
 #pragma once
 
-#include <amqp.h>
-#include <amqp_framing.h>
+#include <midtrace/amqp/library.h>
 
 #include <array>
 #include <cstddef>
