@@ -1,19 +1,20 @@
 #include "support/rabbitmq_node.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cctype>
 #include <charconv>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
-#include <iterator>
 #include <mutex>
 #include <string_view>
 #include <system_error>
@@ -121,9 +122,16 @@ std::optional<int> to_number(const std::optional<std::string>& text, std::string
   return std::nullopt;
 }
 
+// Not by a stream: its iterators throw when a file of /proc belongs to a process that ends meanwhile.
 std::string contents(const fs::path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  return {std::istreambuf_iterator<char>(stream), {}};
+  std::string text;
+  const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return text;
+  std::array<char, 4096> part{};
+  for (ssize_t got = 0; (got = ::read(descriptor, part.data(), part.size())) > 0;)
+    text.append(part.data(), static_cast<std::size_t>(got));
+  ::close(descriptor);
+  return text;
 }
 
 // One line, so that it fits the one line a skipped test prints.
