@@ -51,8 +51,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=tests/support/packages.sh
 . tests/support/packages.sh
 
-midtrace_need g++ cmake ninja-build pkg-config librdkafka-dev nlohmann-json3-dev libcurl4-openssl-dev zlib1g-dev \
-  libprotozero-dev
+midtrace_need g++ cmake ninja-build pkg-config librdkafka-dev librabbitmq-dev nlohmann-json3-dev \
+  libcurl4-openssl-dev zlib1g-dev libprotozero-dev
 
 build=build/examples
 # Warnings stop nobody who only wants to see it. In CI the flags are those of the tests, whose objects ccache then has.

@@ -53,7 +53,8 @@ packages=(g++ cmake ninja-build pkg-config ccache librdkafka-dev librabbitmq-dev
   libprotozero-dev libgtest-dev libgmock-dev nlohmann-json3-dev libasio-dev libspdlog-dev protobuf-compiler libprotobuf-dev libssl-dev openssl
   clang-14 libclang-rt-14-dev strace)
 if [ "$label" != unit ]; then
-  packages+=(ca-certificates default-jre-headless maven nginx-light binutils python3-confluent-kafka)
+  packages+=(ca-certificates default-jre-headless maven nginx-light binutils python3-confluent-kafka
+    rabbitmq-server python3-amqp amqp-tools)
 fi
 midtrace_need "${packages[@]}"
 

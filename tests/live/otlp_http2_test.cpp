@@ -12,6 +12,7 @@
 #include <set>
 #include <thread>
 
+#include "support/certificates.h"
 #include "support/http2_proxy.h"
 #include "unit/otlp/fixture.h"
 

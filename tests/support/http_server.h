@@ -90,9 +90,4 @@ class HttpServer {
   std::thread acceptor_;
 };
 
-// A certificate authority of its own in `directory`: authority.pem, and signed by it server.pem/.key for
-// 127.0.0.1 and localhost, elsewhere.pem/.key for another host, expired.pem/.key, and client.pem/.key. False
-// when the program openssl is not there or fails.
-bool make_certificates(const std::filesystem::path& directory, std::string& why_not);
-
 }  // namespace midtrace::test

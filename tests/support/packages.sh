@@ -95,12 +95,12 @@ midtrace_why() {
     pkg-config) echo "finds the client libraries" ;;
     ccache) echo "makes repeated builds fast" ;;
     librdkafka-dev) echo "the Kafka client library (2.0.2 or newer), for midtrace::kafka" ;;
-    librabbitmq-dev) echo "the RabbitMQ client library (0.11 or newer), for midtrace::amqp" ;;
+    librabbitmq-dev) echo "the AMQP client library rabbitmq-c (0.11 or newer), for midtrace::amqp" ;;
     libcurl4-openssl-dev) echo "sends spans by OTLP over HTTP (libcurl 7.84 or newer), for midtrace::otlp" ;;
     zlib1g-dev) echo "compresses them" ;;
     libprotozero-dev) echo "writes protobuf; needed only to build midtrace::otlp" ;;
     protobuf-compiler | libprotobuf-dev) echo "reads in tests what midtrace::otlp sent" ;;
-    libssl-dev | openssl) echo "a server with TLS in tests of midtrace::otlp" ;;
+    libssl-dev | openssl) echo "servers with TLS in tests" ;;
     libgtest-dev | libgmock-dev) echo "the test framework" ;;
     nlohmann-json3-dev) echo "reads JSON in midtrace::kafka (needed only to build it), midtrace-view and tests" ;;
     libasio-dev) echo "asynchronous I/O, for the tests of midtrace/context/asio.h" ;;
@@ -113,6 +113,9 @@ midtrace_why() {
     nginx-light) echo "speaks HTTP/2 in live tests of midtrace::otlp" ;;
     binutils) echo "readelf, which shows what the Kafka plugin is linked with" ;;
     python3-confluent-kafka) echo "a Kafka client in Python, for live tests of the Kafka plugin" ;;
+    rabbitmq-server) echo "the real RabbitMQ server of the live tests, which start one of their own" ;;
+    python3-amqp) echo "an AMQP client in Python, for live tests of midtrace::amqp" ;;
+    amqp-tools) echo "AMQP clients for the shell, for live tests of midtrace::amqp" ;;
     ca-certificates) echo "lets Maven fetch over HTTPS" ;;
     *) echo "needed by the build" ;;
   esac
@@ -165,6 +168,10 @@ midtrace_tool_there() {
     nginx-light) command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] ;;
     binutils) command -v readelf >/dev/null ;;
     python3-confluent-kafka) /usr/bin/python3 -c 'import confluent_kafka' 2>/dev/null ;;
+    # Neither is in an ordinary user's PATH.
+    rabbitmq-server) [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] && [ -x /usr/lib/erlang/bin/erl_call ] ;;
+    python3-amqp) /usr/bin/python3 -c 'import amqp' 2>/dev/null ;;
+    amqp-tools) command -v amqp-publish >/dev/null && command -v amqp-get >/dev/null ;;
     ca-certificates) [ -s /etc/ssl/certs/ca-certificates.crt ] ;;
     *) false ;;
   esac

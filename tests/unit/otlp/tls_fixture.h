@@ -4,6 +4,7 @@
 #include <string>
 
 #include "fixture.h"
+#include "support/certificates.h"
 #include "support/child_process.h"
 
 namespace midtrace_test {
