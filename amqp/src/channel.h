@@ -1,5 +1,5 @@
-// Channel: what tracing knows of one AMQP channel: its mode, publishes without a confirm, deliveries without a
-// settlement, consumers, and the message whose content is being read.
+// Channel: what tracing knows of one AMQP channel: its mode, publishes without a confirm, deliveries without
+// a settlement, consumers, and the message whose content is being read.
 //
 // The unacked deliveries are guarded by the Session's lock, because process() may come from any thread; the
 // rest belongs to the connection's thread.
@@ -53,8 +53,8 @@ struct Unacked {
   SpanContext creation;
   Baggage baggage;
   std::uint64_t print = 0;
-  std::uint64_t received = 0;  // in ticks; 0: not asked
-  std::shared_ptr<Work> work;  // once process() was called
+  std::uint64_t received = 0;                    // in ticks; 0: not asked
+  std::shared_ptr<Work> work;                    // once process() was called
   Settlement in_transaction = Settlement::none;  // settled, unless the transaction is rolled back
   bool redelivered = false;
 };
@@ -72,7 +72,7 @@ struct Announced {
   const Destination* destination = nullptr;
   std::uint64_t delivery_tag = 0;
   std::uint64_t start_tick = 0;
-  std::uint64_t publish = 0;  // returned: the sequence number that it is taken for; 0: none
+  std::uint64_t publish = 0;     // returned: the sequence number that it is taken for; 0: none
   std::uint16_t reply_code = 0;  // returned
   bool redelivered = false;
   bool no_ack = false;

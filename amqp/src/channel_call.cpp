@@ -24,7 +24,8 @@ Span start_channel_span(const Session& session, std::string_view method, std::st
   const Context ambient = Context::current();
   if (!session.options().user.channel_spans || !tracing(endpoint, ambient)) return {};
   try {
-    const std::string_view shown = messaging::is_plain_text(name) ? without_reply_token(name) : std::string_view();
+    const std::string_view shown =
+        messaging::is_plain_text(name) ? without_reply_token(name) : std::string_view();
     std::string span_name(method);
     if (!shown.empty() && !is_generated_name(shown)) span_name.append(" ").append(shown);
     std::vector<Attribute> attributes;

@@ -20,7 +20,8 @@ namespace detail {
 class ChannelCall {
  public:
   // `session` may be null. `name`: of the queue or exchange; may be empty.
-  ChannelCall(Session* session, amqp_channel_t channel, std::string_view method, amqp_bytes_t name = {}) noexcept;
+  ChannelCall(Session* session, amqp_channel_t channel, std::string_view method,
+              amqp_bytes_t name = {}) noexcept;
   // tx.commit and tx.rollback, which have spans without the option.
   ChannelCall(Session* session, amqp_channel_t channel, Operation operation) noexcept;
   ~ChannelCall();

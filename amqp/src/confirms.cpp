@@ -35,7 +35,8 @@ std::int64_t now() noexcept {
 class Deadline {
  public:
   explicit Deadline(const struct timeval* timeout) noexcept : unlimited_(timeout == nullptr) {
-    if (!unlimited_) end_ = now() + std::int64_t{timeout->tv_sec} * nanos_per_second + timeout->tv_usec * 1000;
+    if (!unlimited_)
+      end_ = now() + std::int64_t{timeout->tv_sec} * nanos_per_second + timeout->tv_usec * 1000;
   }
   const struct timeval* left() noexcept {
     if (unlimited_) return nullptr;
@@ -72,7 +73,8 @@ int next_frame(Session& session, Deadline& deadline, amqp_frame_t& frame) {
         // It stays unacked, so the broker has it still.
         amqp_destroy_envelope(&envelope);
         report(Severity::error, "amqp.kept_envelopes",
-               "wait_for_confirms() had no memory to keep a delivery that came meanwhile; the broker delivers it "
+               "wait_for_confirms() had no memory to keep a delivery that came meanwhile; the broker "
+               "delivers it "
                "again when the channel closes.");
       }
       continue;

@@ -144,7 +144,8 @@ amqp_rpc_reply_t Connection::channel_close(amqp_channel_t channel, int code) noe
 
 amqp_channel_open_ok_t* Connection::reopen_channel(amqp_channel_t channel) noexcept {
   amqp_channel_close_ok_t answer{};
-  if (amqp_send_method(state_, channel, AMQP_CHANNEL_CLOSE_OK_METHOD, &answer) != AMQP_STATUS_OK) return nullptr;
+  if (amqp_send_method(state_, channel, AMQP_CHANNEL_CLOSE_OK_METHOD, &answer) != AMQP_STATUS_OK)
+    return nullptr;
   return channel_open(channel);
 }
 
@@ -156,8 +157,7 @@ int Connection::basic_publish(amqp_channel_t channel, amqp_bytes_t exchange, amq
   if (session_ == nullptr) {
     return amqp_basic_publish(state_, channel, exchange, routing_key, mandatory, immediate, properties, body);
   }
-  return detail::publish(*session_,
-                         {channel, exchange, routing_key, mandatory, immediate, properties, body});
+  return detail::publish(*session_, {channel, exchange, routing_key, mandatory, immediate, properties, body});
 }
 
 amqp_confirm_select_ok_t* Connection::confirm_select(amqp_channel_t channel) noexcept {
@@ -183,7 +183,8 @@ amqp_tx_commit_ok_t* Connection::tx_commit(amqp_channel_t channel) noexcept {
   ChannelCall call(session_.get(), channel, Operation::tx_commit);
   amqp_tx_commit_ok_t* done = call.answered(amqp_tx_commit(state_, channel));
   if (done != nullptr && session_ != nullptr) {
-    if (detail::Channel* known = session_->existing_channel(channel)) detail::settled_by_commit(*session_, *known);
+    if (detail::Channel* known = session_->existing_channel(channel))
+      detail::settled_by_commit(*session_, *known);
   }
   return done;
 }
@@ -269,14 +270,16 @@ amqp_rpc_reply_t Connection::basic_get(amqp_channel_t channel, amqp_bytes_t queu
     session_->learn(channel, reply);
   } else if (reply.reply.id != AMQP_BASIC_GET_OK_METHOD) {
     detail::nothing_received(*session_, detail::text_of(queue), tick, {});
-  } else if (detail::Channel* known = session_->channel(channel); known != nullptr && reply.reply.decoded != nullptr) {
+  } else if (detail::Channel* known = session_->channel(channel);
+             known != nullptr && reply.reply.decoded != nullptr) {
     detail::announce(*session_, *known, *static_cast<const amqp_basic_get_ok_t*>(reply.reply.decoded),
                      detail::text_of(queue), no_ack != 0, tick);
   }
   return reply;
 }
 
-amqp_rpc_reply_t Connection::read_message(amqp_channel_t channel, amqp_message_t* message, int flags) noexcept {
+amqp_rpc_reply_t Connection::read_message(amqp_channel_t channel, amqp_message_t* message,
+                                          int flags) noexcept {
   const amqp_rpc_reply_t reply = amqp_read_message(state_, channel, message, flags);
   if (session_ == nullptr) return reply;
   if (reply.reply_type != AMQP_RESPONSE_NORMAL) {
@@ -323,10 +326,11 @@ amqp_basic_consume_ok_t* Connection::basic_consume(amqp_channel_t channel, amqp_
                                                    amqp_boolean_t no_ack, amqp_boolean_t exclusive,
                                                    amqp_table_t arguments) noexcept {
   ChannelCall call(session_.get(), channel, "basic.consume", queue);
-  amqp_basic_consume_ok_t* consuming =
-      call.answered(amqp_basic_consume(state_, channel, queue, consumer_tag, no_local, no_ack, exclusive, arguments));
+  amqp_basic_consume_ok_t* consuming = call.answered(
+      amqp_basic_consume(state_, channel, queue, consumer_tag, no_local, no_ack, exclusive, arguments));
   if (consuming != nullptr && session_ != nullptr) {
-    session_->add_consumer(channel, detail::text_of(consuming->consumer_tag), detail::text_of(queue), no_ack != 0);
+    session_->add_consumer(channel, detail::text_of(consuming->consumer_tag), detail::text_of(queue),
+                           no_ack != 0);
   }
   return consuming;
 }
@@ -338,7 +342,8 @@ amqp_basic_cancel_ok_t* Connection::basic_cancel(amqp_channel_t channel, amqp_by
 
 // --- Settling.
 
-int Connection::basic_ack(amqp_channel_t channel, std::uint64_t delivery_tag, amqp_boolean_t multiple) noexcept {
+int Connection::basic_ack(amqp_channel_t channel, std::uint64_t delivery_tag,
+                          amqp_boolean_t multiple) noexcept {
   if (session_ == nullptr) return amqp_basic_ack(state_, channel, delivery_tag, multiple);
   return detail::settle(*session_, {Operation::ack, channel, delivery_tag, multiple != 0, false});
 }
@@ -349,7 +354,8 @@ int Connection::basic_nack(amqp_channel_t channel, std::uint64_t delivery_tag, a
   return detail::settle(*session_, {Operation::nack, channel, delivery_tag, multiple != 0, requeue != 0});
 }
 
-int Connection::basic_reject(amqp_channel_t channel, std::uint64_t delivery_tag, amqp_boolean_t requeue) noexcept {
+int Connection::basic_reject(amqp_channel_t channel, std::uint64_t delivery_tag,
+                             amqp_boolean_t requeue) noexcept {
   if (session_ == nullptr) return amqp_basic_reject(state_, channel, delivery_tag, requeue);
   return detail::settle(*session_, {Operation::reject, channel, delivery_tag, false, requeue != 0});
 }
@@ -366,10 +372,11 @@ amqp_basic_recover_ok_t* Connection::basic_recover(amqp_channel_t channel, amqp_
 amqp_exchange_declare_ok_t* Connection::exchange_declare(amqp_channel_t channel, amqp_bytes_t exchange,
                                                          amqp_bytes_t type, amqp_boolean_t passive,
                                                          amqp_boolean_t durable, amqp_boolean_t auto_delete,
-                                                         amqp_boolean_t internal, amqp_table_t arguments) noexcept {
+                                                         amqp_boolean_t internal,
+                                                         amqp_table_t arguments) noexcept {
   ChannelCall call(session_.get(), channel, "exchange.declare", exchange);
-  return call.answered(amqp_exchange_declare(state_, channel, exchange, type, passive, durable, auto_delete, internal,
-                                             arguments));
+  return call.answered(amqp_exchange_declare(state_, channel, exchange, type, passive, durable, auto_delete,
+                                             internal, arguments));
 }
 
 amqp_exchange_delete_ok_t* Connection::exchange_delete(amqp_channel_t channel, amqp_bytes_t exchange,
@@ -404,14 +411,16 @@ amqp_queue_declare_ok_t* Connection::queue_declare(amqp_channel_t channel, amqp_
   return declared;
 }
 
-amqp_queue_bind_ok_t* Connection::queue_bind(amqp_channel_t channel, amqp_bytes_t queue, amqp_bytes_t exchange,
-                                             amqp_bytes_t routing_key, amqp_table_t arguments) noexcept {
+amqp_queue_bind_ok_t* Connection::queue_bind(amqp_channel_t channel, amqp_bytes_t queue,
+                                             amqp_bytes_t exchange, amqp_bytes_t routing_key,
+                                             amqp_table_t arguments) noexcept {
   ChannelCall call(session_.get(), channel, "queue.bind", queue);
   return call.answered(amqp_queue_bind(state_, channel, queue, exchange, routing_key, arguments));
 }
 
-amqp_queue_unbind_ok_t* Connection::queue_unbind(amqp_channel_t channel, amqp_bytes_t queue, amqp_bytes_t exchange,
-                                                 amqp_bytes_t routing_key, amqp_table_t arguments) noexcept {
+amqp_queue_unbind_ok_t* Connection::queue_unbind(amqp_channel_t channel, amqp_bytes_t queue,
+                                                 amqp_bytes_t exchange, amqp_bytes_t routing_key,
+                                                 amqp_table_t arguments) noexcept {
   ChannelCall call(session_.get(), channel, "queue.unbind", queue);
   return call.answered(amqp_queue_unbind(state_, channel, queue, exchange, routing_key, arguments));
 }

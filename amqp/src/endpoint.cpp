@@ -47,7 +47,8 @@ bool matches_route(const Route& route, std::span<const std::string> exchanges,
 }
 
 std::uint32_t hash_of(const Route& route) noexcept {
-  const std::uint32_t parts = attribute_name_hash(route.exchange) * 31U + attribute_name_hash(route.routing_key);
+  const std::uint32_t parts =
+      attribute_name_hash(route.exchange) * 31U + attribute_name_hash(route.routing_key);
   return parts * 31U + attribute_name_hash(route.queue) + (route.delivery ? 1U : 0U);
 }
 
@@ -72,7 +73,8 @@ Destination::Destination(const Route& route, const Options& options)
   }
   name_ = std::move(named.name);
   anonymous_ = named.anonymous;
-  if (messaging::is_plain_text(route_.routing_key)) shown_routing_key_ = without_reply_token(route_.routing_key);
+  if (messaging::is_plain_text(route_.routing_key))
+    shown_routing_key_ = without_reply_token(route_.routing_key);
 }
 
 Destination::~Destination() {

@@ -1,6 +1,6 @@
 // Endpoint: what the spans of one connection have in common: the broker's address, the virtual host, the
-// connection's name, and the destinations that messages go through, interned with the span names and attributes
-// that are the same for every message.
+// connection's name, and the destinations that messages go through, interned with the span names and
+// attributes that are the same for every message.
 //
 // A login makes a new one, because it may change the facts; whoever holds a span of the old one keeps that.
 // Facts are fixed once made; destinations are only added, their lookup takes no lock. Any thread. Source:

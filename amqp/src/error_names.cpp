@@ -1,6 +1,5 @@
 #include "error_names.h"
 
-
 #include <algorithm>
 #include <span>
 

@@ -28,7 +28,8 @@ void saw_method(Session& session, amqp_channel_t number, const amqp_method_t& me
   if (channel == nullptr) return;
   switch (method.id) {
     case AMQP_BASIC_DELIVER_METHOD:
-      return announce(session, *channel, *static_cast<const amqp_basic_deliver_t*>(method.decoded), start_tick);
+      return announce(session, *channel, *static_cast<const amqp_basic_deliver_t*>(method.decoded),
+                      start_tick);
     case AMQP_BASIC_RETURN_METHOD:
       return returned(*channel, *static_cast<const amqp_basic_return_t*>(method.decoded));
     case AMQP_BASIC_ACK_METHOD: {

@@ -1,9 +1,9 @@
 // Outstanding: which of the messages published on a channel in confirm mode the broker has not confirmed yet.
 //
 // One bit for each message from the oldest unconfirmed one on; publishing and confirming cost O(1), a
-// `multiple` confirm one step for 64 messages. Beyond max_outstanding the oldest are given up, as if they were
-// confirmed, so that an application that never reads its confirms does not gather memory. Not thread-safe.
-// Source: RabbitMQ, Publisher Confirms (sequence numbers begin at 1).
+// `multiple` confirm one step for 64 messages. Beyond max_outstanding the oldest are given up, as if they
+// were confirmed, so that an application that never reads its confirms does not gather memory. Not
+// thread-safe. Source: RabbitMQ, Publisher Confirms (sequence numbers begin at 1).
 #pragma once
 
 #include <bit>

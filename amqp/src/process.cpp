@@ -82,7 +82,8 @@ Delivery look_up(Session& session, Endpoint& endpoint, amqp_channel_t number, st
       delivery.destination = channel->last_no_ack;
     if (channel != nullptr && delivery.destination == nullptr) {
       try {
-        if (const Consumer* consumer = channel->consumer(text_of(envelope.consumer_tag))) copy = consumer->queue;
+        if (const Consumer* consumer = channel->consumer(text_of(envelope.consumer_tag)))
+          copy = consumer->queue;
         queue = copy;
       } catch (...) {
       }
@@ -90,8 +91,8 @@ Delivery look_up(Session& session, Endpoint& endpoint, amqp_channel_t number, st
   }
   if (delivery.destination == nullptr) {
     const bool known = envelope.exchange.bytes != nullptr || envelope.routing_key.bytes != nullptr;
-    delivery.destination = known ? &session.delivered_by(envelope.exchange, envelope.routing_key, queue)
-                                 : &endpoint.nameless();
+    delivery.destination =
+        known ? &session.delivered_by(envelope.exchange, envelope.routing_key, queue) : &endpoint.nameless();
   }
   Carried carried = take_in(endpoint, *delivery.destination, &message.properties);
   delivery.creation = std::move(carried.creation);
@@ -113,7 +114,8 @@ InCommon find_common(std::span<const Delivery> deliveries) noexcept {
 }
 
 // The allowed members on which all messages agree.
-Baggage agreed_baggage(const Endpoint& endpoint, std::span<const Delivery> deliveries, Baggage result) noexcept {
+Baggage agreed_baggage(const Endpoint& endpoint, std::span<const Delivery> deliveries,
+                       Baggage result) noexcept {
   for (const std::string& name : endpoint.options().user.batch_baggage) {
     std::optional<Baggage::Member> agreed;
     bool differs = false;
@@ -131,13 +133,15 @@ Baggage agreed_baggage(const Endpoint& endpoint, std::span<const Delivery> deliv
 // A decision that came without ids is followed where there is neither a parent nor a second message.
 void follow_decision(std::span<const Delivery> deliveries, Context& parent) noexcept {
   if (deliveries.size() != 1 || parent.span.valid()) return;
-  if (const SpanContext& received = deliveries[0].creation.span; received.decision_only()) parent.span = received;
+  if (const SpanContext& received = deliveries[0].creation.span; received.decision_only())
+    parent.span = received;
 }
 
 Described described(const Endpoint& endpoint, const Delivery& delivery) noexcept {
-  return {delivery.tag, delivery.received, &delivery.message->properties,
-          endpoint.options().user.capture_body_size ? static_cast<std::int64_t>(delivery.message->body.len) : -1,
-          delivery.redelivered};
+  return {
+      delivery.tag, delivery.received, &delivery.message->properties,
+      endpoint.options().user.capture_body_size ? static_cast<std::int64_t>(delivery.message->body.len) : -1,
+      delivery.redelivered};
 }
 
 struct Links {
@@ -161,12 +165,15 @@ void make_links(const Endpoint& endpoint, std::span<const Delivery> deliveries, 
       if (!common.destination && !delivery.destination->name().empty())
         made.attributes.push_back({semconv::messaging_destination_name, delivery.destination->name()});
     }
-    made.links.push_back({delivery.creation.span, std::span<const Attribute>(made.attributes).subspan(begin)});
+    made.links.push_back(
+        {delivery.creation.span, std::span<const Attribute>(made.attributes).subspan(begin)});
   }
 }
 
-// Each unsettled delivery holds the span from now on. One that is processed a second time stays with its first.
-void hold(Session& session, std::span<const Delivery> deliveries, const std::shared_ptr<Work>& work) noexcept {
+// Each unsettled delivery holds the span from now on. One that is processed a second time stays with its
+// first.
+void hold(Session& session, std::span<const Delivery> deliveries,
+          const std::shared_ptr<Work>& work) noexcept {
   const std::lock_guard guard(session.lock());
   for (const Delivery& delivery : deliveries) {
     Channel* const channel = session.existing_channel(delivery.channel);
@@ -231,12 +238,13 @@ StartedProcess start(Session& session, const std::shared_ptr<Endpoint>& endpoint
   }
   const std::size_t own_links = links.size() - (continues && ambient.span.valid() ? 1 : 0);
   Span span = endpoint->options().tracer.start(
-      prepared->name, {.kind = SpanKind::consumer,
-                       .parent = &parent,
-                       .links = links,
-                       .attributes = prepared->attributes,
-                       .module_link_limit = true,
-                       .dropped_links = static_cast<std::uint32_t>(common.contexts - std::min(common.contexts, own_links))});
+      prepared->name,
+      {.kind = SpanKind::consumer,
+       .parent = &parent,
+       .links = links,
+       .attributes = prepared->attributes,
+       .module_link_limit = true,
+       .dropped_links = static_cast<std::uint32_t>(common.contexts - std::min(common.contexts, own_links))});
   if (!span.recording()) {
     started.around.span = span.context();
     return started;
@@ -273,9 +281,9 @@ StartedProcess start_process(const Connection& connection, std::span<const amqp_
     std::vector<Delivery> several;
     if (envelopes.size() > 1) several.reserve(envelopes.size());
     for (const amqp_envelope_t& envelope : envelopes) {
-      Delivery delivery = look_up(*session, *endpoint, envelope.channel, envelope.delivery_tag, envelope.message,
-                                  {envelope.exchange, envelope.routing_key, envelope.consumer_tag},
-                                  envelope.redelivered != 0);
+      Delivery delivery = look_up(
+          *session, *endpoint, envelope.channel, envelope.delivery_tag, envelope.message,
+          {envelope.exchange, envelope.routing_key, envelope.consumer_tag}, envelope.redelivered != 0);
       if (envelopes.size() > 1) {
         several.push_back(std::move(delivery));
       } else {
@@ -307,7 +315,8 @@ StartedProcess start_process(const Connection& connection, amqp_channel_t channe
 
 namespace {
 
-Scope make_current(const detail::StartedProcess& started, const std::shared_ptr<detail::Work>& used) noexcept {
+Scope make_current(const detail::StartedProcess& started,
+                   const std::shared_ptr<detail::Work>& used) noexcept {
   if (!started.current) return Scope(Context::current());
   if (used != nullptr) return used->span.activate(started.around);
   Context context = started.around;
@@ -322,7 +331,9 @@ std::shared_ptr<detail::Work> in_use(const std::shared_ptr<detail::Work>& work) 
 }  // namespace
 
 ProcessActivation::ProcessActivation(const detail::StartedProcess& started) noexcept
-    : used_(in_use(started.work)), mark_(started.print, started.batch), scope_(make_current(started, used_)) {}
+    : used_(in_use(started.work)),
+      mark_(started.print, started.batch),
+      scope_(make_current(started, used_)) {}
 
 void ProcessActivation::end() noexcept {
   scope_.end();

@@ -66,8 +66,8 @@ Outgoing outgoing(Session& session, const Publish& publish, const TableReader& r
   return {session, publish, reader, limit, room};
 }
 
-// Whether the context of a child of `parent` will fit, judged before its span exists. Ids and decisions have one
-// length, so any will do.
+// Whether the context of a child of `parent` will fit, judged before its span exists. Ids and decisions have
+// one length, so any will do.
 bool will_fit(const Outgoing& out, const Context& parent) noexcept {
   if (out.room >= ample_room) return true;
   Context sample = parent;
@@ -82,8 +82,10 @@ bool will_fit(const Outgoing& out, const Context& parent) noexcept {
 void skip_injection() noexcept {
   count(Counter::injection_skipped);
   report(Severity::warning, "amqp.injection_skipped",
-         "A RabbitMQ message was sent without trace context, because its header frame would have grown beyond the "
-         "connection's frame size, or has a field that rabbitmq-c cannot encode; raise frame_max at login to trace "
+         "A RabbitMQ message was sent without trace context, because its header frame would have grown "
+         "beyond the "
+         "connection's frame size, or has a field that rabbitmq-c cannot encode; raise frame_max at login to "
+         "trace "
          "such messages.");
 }
 
@@ -97,8 +99,7 @@ int send_with(const Outgoing& out, const Context& carried) noexcept {
   if (out.publish.properties != nullptr) properties = *out.publish.properties;
   OutgoingHeaders& headers = out.session.headers;
   if (out.room > 0 && fields.complete() && headers.build(out.reader, fields)) {
-    const std::optional<std::size_t> payload =
-        header_frame_payload_bytes(&properties, headers.wire_bytes());
+    const std::optional<std::size_t> payload = header_frame_payload_bytes(&properties, headers.wire_bytes());
     if (payload.has_value() && *payload <= out.limit) {
       properties._flags |= AMQP_BASIC_HEADERS_FLAG;
       properties.headers = headers.table();
@@ -226,16 +227,17 @@ int publish_traced(Session& session, Channel* channel, const Publish& publish, c
 
   Context parent = ambient;
   const bool trusted = stored != nullptr || origin.incoming == IncomingContext::continue_trace;
-  if (!ambient.span.valid() && trusted && messaging::says_something(existing.span)) parent.span = existing.span;
+  if (!ambient.span.valid() && trusted && messaging::says_something(existing.span))
+    parent.span = existing.span;
 
   const bool wanted = !destination.unpropagated() && origin.found != messaging::Found::application;
   const bool fits = !wanted || (out.room > 0 && will_fit(out, stored != nullptr ? *stored : parent));
   const bool own_goes_out = wanted && fits && stored == nullptr && messaging::carries_spans(fields);
   // The context in forwarded headers is linked only where it is the parent, so that the order stays one graph
   // when nothing is current; otherwise the process span has the link.
-  const bool linked = existing.span.valid() &&
-                      (stored != nullptr || origin.found == messaging::Found::application ||
-                       (origin.found == messaging::Found::received && !ambient.span.valid()));
+  const bool linked =
+      existing.span.valid() && (stored != nullptr || origin.found == messaging::Found::application ||
+                                (origin.found == messaging::Found::received && !ambient.span.valid()));
   Link link;
   if (linked) link.context = existing.span;
   Start start{destination,
@@ -248,7 +250,8 @@ int publish_traced(Session& session, Channel* channel, const Publish& publish, c
               stored,
               wanted,
               fits};
-  if (channel != nullptr && channel->confirming && session.options().user.end_publish_at == PublishEnd::confirm)
+  if (channel != nullptr && channel->confirming &&
+      session.options().user.end_publish_at == PublishEnd::confirm)
     return publish_until_confirm(out, start, ambient, open);
   return publish_for_the_call(out, start, ambient);
 }
@@ -283,12 +286,14 @@ int publish(Session& session, const Publish& publish) noexcept {
       status = send(session, publish, publish.properties);
     } else {
       const Destination& destination = session.published_to(publish.exchange, publish.routing_key);
-      ambient.baggage = messaging::allowed_baggage(session.options().user.baggage_keys, std::move(ambient.baggage));
+      ambient.baggage =
+          messaging::allowed_baggage(session.options().user.baggage_keys, std::move(ambient.baggage));
       messaging::ThreadState* const thread = messaging::thread_state();
       Context stored;
       if (thread != nullptr && !thread->creations.empty()) [[unlikely]] {
         stored = thread->stored_context();
-        stored.baggage = messaging::allowed_baggage(session.options().user.baggage_keys, std::move(stored.baggage));
+        stored.baggage =
+            messaging::allowed_baggage(session.options().user.baggage_keys, std::move(stored.baggage));
       }
       const Context* used = stored.span.valid() ? &stored : nullptr;
       status = session.endpoint().tracing() && !destination.untraced()

@@ -1,9 +1,9 @@
 // The choke point of everything published: `publish` spans start and end here, and nowhere else.
 //
-// A span ends when the call returns or, on a channel with publisher confirms, when the broker has confirmed the
-// message; a returned message is joined to its publish by the context that it carries, else by its route, in
-// order. On the connection's thread, except finish_publish(). Nothing throws. Source: conventions 2.3; RabbitMQ,
-// Publisher Confirms.
+// A span ends when the call returns or, on a channel with publisher confirms, when the broker has confirmed
+// the message; a returned message is joined to its publish by the context that it carries, else by its route,
+// in order. On the connection's thread, except finish_publish(). Nothing throws. Source: conventions 2.3;
+// RabbitMQ, Publisher Confirms.
 #pragma once
 
 #include <cstdint>

@@ -53,7 +53,8 @@ void describe(const Described& delivery, const Set& set) {
   if (delivery.body_size >= 0) set(semconv::messaging_message_body_size, delivery.body_size);
   if (delivery.redelivered) set(semconv::midtrace_messaging_redelivered, true);
   const Provenance provenance = provenance_of(headers_of(delivery.properties), delivery.redelivered);
-  if (provenance.attempt > 0) set(semconv::midtrace_messaging_attempt, provenance.attempt);
+  // The first one goes without saying.
+  if (provenance.attempt > 1) set(semconv::midtrace_messaging_attempt, provenance.attempt);
   describe_queue_time(delivery, set);
 }
 
@@ -164,13 +165,13 @@ void message_received(Session& session, Channel& channel, const amqp_basic_prope
       // A decision that came without ids is followed where there is no parent.
       if (!parent.span.valid() && carried.creation.span.decision_only()) parent.span = carried.creation.span;
       const Link link{carried.creation.span};
-      Span span = endpoint.options().tracer.start(prepared->name,
-                                                  {.kind = SpanKind::client,
-                                                   .parent = &parent,
-                                                   .links = {&link, link.context.valid() ? 1U : 0U},
-                                                   .attributes = prepared->attributes,
-                                                   .start_tick = announced.start_tick,
-                                                   .module_link_limit = true});
+      Span span =
+          endpoint.options().tracer.start(prepared->name, {.kind = SpanKind::client,
+                                                           .parent = &parent,
+                                                           .links = {&link, link.context.valid() ? 1U : 0U},
+                                                           .attributes = prepared->attributes,
+                                                           .start_tick = announced.start_tick,
+                                                           .module_link_limit = true});
       if (span.recording()) {
         describe_delivery(described, span);
         describe_history(endpoint, destination, destination.route().routing_key, described, span);
@@ -202,7 +203,8 @@ void nothing_received(Session& session, std::string_view queue, std::uint64_t st
   const Endpoint& endpoint = session.endpoint();
   const Context ambient = Context::current();
   const Options& user = endpoint.options().user;
-  if (!tracing(endpoint, ambient) || !user.receive_spans || (error_type.empty() && !user.empty_receives)) return;
+  if (!tracing(endpoint, ambient) || !user.receive_spans || (error_type.empty() && !user.empty_receives))
+    return;
   const Destination& destination = queue.empty() ? endpoint.nameless() : session.delivered_by({}, {}, queue);
   const PreparedSpan* prepared = endpoint.prepared(destination, Operation::receive);
   if (prepared == nullptr || destination.untraced()) return;

@@ -1,8 +1,8 @@
 // The choke point of everything received: `receive` spans are made here, and nowhere else.
 //
 // A message arrives in two steps, its method and its content, by whichever calls; announce() keeps the first,
-// message_received() makes the span of both and remembers the delivery until it is settled. On the connection's
-// thread. Nothing throws. Source: conventions 2.4.
+// message_received() makes the span of both and remembers the delivery until it is settled. On the
+// connection's thread. Nothing throws. Source: conventions 2.4.
 #pragma once
 
 #include <cstddef>

@@ -37,7 +37,8 @@ Peer peer_of(amqp_connection_state_t state) {
   const int descriptor = state != nullptr ? amqp_get_sockfd(state) : -1;
   sockaddr_storage address{};
   socklen_t length = sizeof(address);
-  if (descriptor < 0 || getpeername(descriptor, reinterpret_cast<sockaddr*>(&address), &length) != 0) return {};
+  if (descriptor < 0 || getpeername(descriptor, reinterpret_cast<sockaddr*>(&address), &length) != 0)
+    return {};
   std::array<char, INET6_ADDRSTRLEN> text{};
   if (address.ss_family == AF_INET) {
     const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);

@@ -53,7 +53,8 @@ class Session {
 
   // Whether deliveries may come, as far as known.
   bool has_consumers() const noexcept;
-  void add_consumer(amqp_channel_t channel, std::string_view tag, std::string_view queue, bool no_ack) noexcept;
+  void add_consumer(amqp_channel_t channel, std::string_view tag, std::string_view queue,
+                    bool no_ack) noexcept;
 
   // The destination of a publish; the last one is remembered.
   const Destination& published_to(amqp_bytes_t exchange, amqp_bytes_t routing_key) noexcept;
@@ -66,8 +67,8 @@ class Session {
   void set_tls() noexcept;
   void logged_in(const char* vhost) noexcept;
 
-  // Ends what is open on a channel, or on all of them: spans of publishes and works with this error, which has
-  // static storage and ends in a NUL, or, where it is empty, with what the settlement implies.
+  // Ends what is open on a channel, or on all of them: spans of publishes and works with this error, which
+  // has static storage and ends in a NUL, or, where it is empty, with what the settlement implies.
   void close_channel(amqp_channel_t number, Settlement how, std::string_view error) noexcept;
   void close(std::string_view error) noexcept;
   // The broker delivers what is unsettled on the channel again, under new tags.

@@ -110,7 +110,8 @@ Span start_settle_span(Session& session, const Settle& settle, const Covered& co
   if (!span.recording()) return span;
   if (settle.delivery_tag != 0 &&
       settle.delivery_tag <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
-    span.set(semconv::messaging_rabbitmq_message_delivery_tag, static_cast<std::int64_t>(settle.delivery_tag));
+    span.set(semconv::messaging_rabbitmq_message_delivery_tag,
+             static_cast<std::int64_t>(settle.delivery_tag));
   }
   if (settle.multiple)
     span.set(semconv::messaging_batch_message_count, static_cast<std::int64_t>(covered.messages));
@@ -146,7 +147,8 @@ int settle(Session& session, const Settle& settle) noexcept {
   Channel* const channel = session.existing_channel(settle.channel);
   Span span;
   const Destination* destination = nullptr;
-  if (channel != nullptr && session.options().user.settle_spans && tracing(session.endpoint(), Context::current())) {
+  if (channel != nullptr && session.options().user.settle_spans &&
+      tracing(session.endpoint(), Context::current())) {
     try {
       const Covered covered = find_covered(session, *channel, settle, session.settle_links);
       destination = covered.destination;
@@ -160,7 +162,8 @@ int settle(Session& session, const Settle& settle) noexcept {
   if (span.recording()) {
     if (status != AMQP_STATUS_OK) span.set_error(status_name(status));
     finish_span(session.endpoint(), span,
-                {settle.operation, destination != nullptr ? std::string_view(destination->name()) : std::string_view()});
+                {settle.operation,
+                 destination != nullptr ? std::string_view(destination->name()) : std::string_view()});
   }
   if (status == AMQP_STATUS_OK && channel != nullptr) apply(session, *channel, settle);
   return status;

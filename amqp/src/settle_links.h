@@ -29,8 +29,8 @@ class SettleLinks {
   }
   std::size_t size() const noexcept { return settled_.size(); }
   void add(const Unacked& entry, std::uint64_t tag) {
-    settled_.push_back({entry.creation, entry.destination, static_cast<std::int64_t>(
-                                                               tag & std::numeric_limits<std::int64_t>::max())});
+    settled_.push_back({entry.creation, entry.destination,
+                        static_cast<std::int64_t>(tag & std::numeric_limits<std::int64_t>::max())});
   }
 
   // Valid until the next make().

@@ -51,7 +51,8 @@ MessageIds ids_of(const amqp_basic_properties_t* properties) noexcept {
           id_text(*properties, AMQP_BASIC_CORRELATION_ID_FLAG, properties->correlation_id)};
 }
 
-void describe_headers(const Endpoint& endpoint, const amqp_basic_properties_t* properties, Span& span) noexcept {
+void describe_headers(const Endpoint& endpoint, const amqp_basic_properties_t* properties,
+                      Span& span) noexcept {
   const Options& options = endpoint.options().user;
   const amqp_table_t* headers = headers_of(properties);
   if (options.captured_headers.empty() || headers == nullptr || !span.recording()) return;

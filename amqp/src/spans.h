@@ -29,7 +29,8 @@ inline bool tracing(const Endpoint& endpoint, const Context& ambient) noexcept {
 // Calls a hook that is set; what it throws is swallowed and counted.
 void run_hook(const Hook& hook, Span& span, const Call& call) noexcept;
 inline void run_start_hook(const Endpoint& endpoint, Span& span, const Call& call) noexcept {
-  if (const Hook& hook = endpoint.options().user.on_start; hook && span.recording()) run_hook(hook, span, call);
+  if (const Hook& hook = endpoint.options().user.on_start; hook && span.recording())
+    run_hook(hook, span, call);
 }
 // Runs the hook and ends the span.
 void finish_span(const Endpoint& endpoint, Span& span, const Call& call) noexcept;
@@ -61,7 +62,8 @@ struct MessageIds {
 MessageIds ids_of(const amqp_basic_properties_t* properties) noexcept;
 
 // Those that Options::captured_headers names.
-void describe_headers(const Endpoint& endpoint, const amqp_basic_properties_t* properties, Span& span) noexcept;
+void describe_headers(const Endpoint& endpoint, const amqp_basic_properties_t* properties,
+                      Span& span) noexcept;
 
 }  // namespace detail
 }  // namespace amqp

@@ -2,8 +2,8 @@
 // one channel.
 //
 // Appending and taking the oldest cost O(1), finding one O(log n), all without allocation while the ring does
-// not grow. Entries that are taken out of the middle leave a hole; holes are squeezed out before they are more
-// than half, so that one old entry does not keep the memory of millions. Not thread-safe.
+// not grow. Entries that are taken out of the middle leave a hole; holes are squeezed out before they are
+// more than half, so that one old entry does not keep the memory of millions. Not thread-safe.
 #pragma once
 
 #include <algorithm>

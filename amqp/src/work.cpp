@@ -78,9 +78,10 @@ void Work::finish() noexcept {
 
 void Work::end_abandoned() noexcept {
   count(Counter::operations_timed_out);
-  report(Severity::warning, "amqp.settle_timeout",
-         "A delivery was processed but not settled for as long as Options::settle_timeout allows, and midtrace "
-         "ended its process span. Call basic_ack() or its like when the work is done, or raise the limit.");
+  report(
+      Severity::warning, "amqp.settle_timeout",
+      "A delivery was processed but not settled for as long as Options::settle_timeout allows, and midtrace "
+      "ended its process span. Call basic_ack() or its like when the work is done, or raise the limit.");
   span.set(semconv::midtrace_process_ended_by, StaticString("timeout"));
   span.set_error("timeout", "not settled within settle_timeout");
   finish_span(*endpoint_, span, {Operation::process, destination_.name()});

@@ -3,8 +3,8 @@
 //
 // It is held by the scope (or the ProcessSpan that left it) and by each unsettled delivery. Whoever lets go
 // last ends the span; so the record is never touched by two threads: a settlement only leaves what it has to
-// say, and the last holder writes it. The time limit may end it earlier (messaging::DetachedSpan). Any thread;
-// nothing throws.
+// say, and the last holder writes it. The time limit may end it earlier (messaging::DetachedSpan). Any
+// thread; nothing throws.
 #pragma once
 
 #include <atomic>
@@ -59,8 +59,8 @@ class Work final : public messaging::DetachedSpan {
   std::atomic<Settlement> settlement_{Settlement::none};
   std::atomic<const char*> error_{nullptr};  // of a closed channel or connection; static and terminated
   std::atomic<bool> failed_{false};
-  bool watched_ = false;  // the scope's to write
-  std::string_view left_;                    // written before the scope lets go
+  bool watched_ = false;   // the scope's to write
+  std::string_view left_;  // written before the scope lets go
 };
 
 }  // namespace detail

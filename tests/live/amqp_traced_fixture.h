@@ -41,8 +41,8 @@ class TracedConnection {
 
   std::string declare_queue(std::string_view name, amqp_table_t arguments = amqp_empty_table,
                             bool durable = false, bool exclusive = false) {
-    const amqp_queue_declare_ok_t* ok = connection_->queue_declare(1, amqp_text(name), 0, durable ? 1 : 0,
-                                                                   exclusive ? 1 : 0, 0, arguments);
+    const amqp_queue_declare_ok_t* ok =
+        connection_->queue_declare(1, amqp_text(name), 0, durable ? 1 : 0, exclusive ? 1 : 0, 0, arguments);
     return ok != nullptr ? to_string(ok->queue) : std::string();
   }
   bool consume(std::string_view queue, bool no_ack = false) {
@@ -76,8 +76,8 @@ class Traced : public ::testing::Test {
   void SetUp() override { start_recorder(); }
   void TearDown() override { expect_known_attributes(); }
 
-  // Everything that is recorded is in the vocabulary, but for the namespace `app`, which is for what tests set
-  // themselves. Checked at the end of a test and before a recorder is replaced.
+  // Everything that is recorded is in the vocabulary, but for the namespace `app`, which is for what tests
+  // set themselves. Checked at the end of a test and before a recorder is replaced.
   void expect_known_attributes() {
     if (recorder_ == nullptr) return;
     std::vector<testing::OwnedSpan> spans = recorder_->spans();
@@ -110,12 +110,12 @@ class Traced : public ::testing::Test {
   }
   // The tree with what differs between the messages only; tree() of some tests shows the rest.
   std::string brief() {
-    return recorder_->tree({.without = {"messaging.system", "messaging.operation.name", "messaging.operation.type",
-                                        "messaging.client.id", "server.address", "server.port",
-                                        "network.peer.address", "network.peer.port", "midtrace.amqp.vhost",
-                                        "messaging.destination.name",
-                                        "messaging.rabbitmq.destination.routing_key",
-                                        "midtrace.messaging.queue_time", "midtrace.messaging.clock_skewed"}});
+    return recorder_->tree(
+        {.without = {"messaging.system", "messaging.operation.name", "messaging.operation.type",
+                     "messaging.client.id", "server.address", "server.port", "network.peer.address",
+                     "network.peer.port", "midtrace.amqp.vhost", "messaging.destination.name",
+                     "messaging.rabbitmq.destination.routing_key", "midtrace.messaging.queue_time",
+                     "midtrace.messaging.clock_skewed"}});
   }
 
   std::unique_ptr<testing::Recorder> recorder_;

@@ -1,14 +1,14 @@
 // Connection: rabbitmq-c's calls on one connection, traced.
 //
-// It borrows an amqp_connection_state_t, which must outlive it. The members are rabbitmq-c's functions without
-// `amqp_` and without the connection, with their other parameters, return values and amqp_get_rpc_reply().
-// Names, queues and confirms are learned from the calls, so make it right after amqp_new_connection() and call
-// everything through it; get() is for what it does not have, and what is done there is not seen. One Connection
-// for each connection.
+// It borrows an amqp_connection_state_t, which must outlive it. The members are rabbitmq-c's functions
+// without `amqp_` and without the connection, with their other parameters, return values and
+// amqp_get_rpc_reply(). Names, queues and confirms are learned from the calls, so make it right after
+// amqp_new_connection() and call everything through it; get() is for what it does not have, and what is done
+// there is not seen. One Connection for each connection.
 //
 // What goes out: basic_publish() copies the properties and the header entries shallowly; the caller's are
-// never changed. When the header frame would not fit into the connection's frame size, the message goes without
-// a context (Counter::injection_skipped).
+// never changed. When the header frame would not fit into the connection's frame size, the message goes
+// without a context (Counter::injection_skipped).
 //
 // Threads: as rabbitmq-c asks, one thread at a time uses a connection and its Connection. Only process()
 // may be called on other threads meanwhile. Nothing throws. Destroying it ends what is open.
@@ -69,9 +69,9 @@ class ConnectionCall {
 // What wait_for_confirms() found.
 struct Confirms {
   // AMQP_STATUS_OK: everything published on the channel is confirmed. AMQP_STATUS_TIMEOUT: not in time.
-  // AMQP_STATUS_UNEXPECTED_STATE: the channel has no confirms (of which this Connection knows), or a frame that
-  // is the application's came first, which the next simple_wait_frame() gives. Else the status of the call that
-  // failed.
+  // AMQP_STATUS_UNEXPECTED_STATE: the channel has no confirms (of which this Connection knows), or a frame
+  // that is the application's came first, which the next simple_wait_frame() gives. Else the status of the
+  // call that failed.
   int status = AMQP_STATUS_OK;
   std::uint64_t acked = 0;     // messages confirmed during the call
   std::uint64_t nacked = 0;    // refused
@@ -110,16 +110,18 @@ class Connection {
                                          Credentials... credentials) noexcept {
     detail::ConnectionCall call(session_.get(), "connection.open");
     const detail::ClientProperties with(session_.get(), properties);
-    return call.logged_in(vhost, amqp_login_with_properties(state_, vhost, channel_max, frame_max, heartbeat,
-                                                            with.get() != nullptr ? with.get() : &amqp_empty_table,
-                                                            method, credentials...));
+    return call.logged_in(
+        vhost, amqp_login_with_properties(state_, vhost, channel_max, frame_max, heartbeat,
+                                          with.get() != nullptr ? with.get() : &amqp_empty_table, method,
+                                          credentials...));
   }
   amqp_rpc_reply_t connection_close(int code) noexcept;
   int destroy_connection() noexcept;
   amqp_channel_open_ok_t* channel_open(amqp_channel_t channel) noexcept;
   amqp_rpc_reply_t channel_close(amqp_channel_t channel, int code) noexcept;
   // For a channel that the broker closed (404, 406, ...): answers its channel.close, without which the broker
-  // would close the connection, and opens the channel again. Confirm mode and consumers have to be set up anew.
+  // would close the connection, and opens the channel again. Confirm mode and consumers have to be set up
+  // anew.
   amqp_channel_open_ok_t* reopen_channel(amqp_channel_t channel) noexcept;
 
   // --- Publishing.
@@ -140,14 +142,16 @@ class Connection {
 
   // --- Receiving.
 
-  amqp_rpc_reply_t consume_message(amqp_envelope_t* envelope, const struct timeval* timeout, int flags) noexcept;
+  amqp_rpc_reply_t consume_message(amqp_envelope_t* envelope, const struct timeval* timeout,
+                                   int flags) noexcept;
   amqp_rpc_reply_t basic_get(amqp_channel_t channel, amqp_bytes_t queue, amqp_boolean_t no_ack) noexcept;
   amqp_rpc_reply_t read_message(amqp_channel_t channel, amqp_message_t* message, int flags) noexcept;
   int simple_wait_frame(amqp_frame_t* frame) noexcept;
   int simple_wait_frame_noblock(amqp_frame_t* frame, const struct timeval* timeout) noexcept;
-  amqp_basic_consume_ok_t* basic_consume(amqp_channel_t channel, amqp_bytes_t queue, amqp_bytes_t consumer_tag,
-                                         amqp_boolean_t no_local, amqp_boolean_t no_ack,
-                                         amqp_boolean_t exclusive, amqp_table_t arguments) noexcept;
+  amqp_basic_consume_ok_t* basic_consume(amqp_channel_t channel, amqp_bytes_t queue,
+                                         amqp_bytes_t consumer_tag, amqp_boolean_t no_local,
+                                         amqp_boolean_t no_ack, amqp_boolean_t exclusive,
+                                         amqp_table_t arguments) noexcept;
   amqp_basic_cancel_ok_t* basic_cancel(amqp_channel_t channel, amqp_bytes_t consumer_tag) noexcept;
 
   // --- Settling.
@@ -160,14 +164,15 @@ class Connection {
 
   // --- Everything else that a channel does. Spans by Options::channel_spans.
 
-  amqp_exchange_declare_ok_t* exchange_declare(amqp_channel_t channel, amqp_bytes_t exchange, amqp_bytes_t type,
-                                               amqp_boolean_t passive, amqp_boolean_t durable,
-                                               amqp_boolean_t auto_delete, amqp_boolean_t internal,
-                                               amqp_table_t arguments) noexcept;
+  amqp_exchange_declare_ok_t* exchange_declare(amqp_channel_t channel, amqp_bytes_t exchange,
+                                               amqp_bytes_t type, amqp_boolean_t passive,
+                                               amqp_boolean_t durable, amqp_boolean_t auto_delete,
+                                               amqp_boolean_t internal, amqp_table_t arguments) noexcept;
   amqp_exchange_delete_ok_t* exchange_delete(amqp_channel_t channel, amqp_bytes_t exchange,
                                              amqp_boolean_t if_unused) noexcept;
-  amqp_exchange_bind_ok_t* exchange_bind(amqp_channel_t channel, amqp_bytes_t destination, amqp_bytes_t source,
-                                         amqp_bytes_t routing_key, amqp_table_t arguments) noexcept;
+  amqp_exchange_bind_ok_t* exchange_bind(amqp_channel_t channel, amqp_bytes_t destination,
+                                         amqp_bytes_t source, amqp_bytes_t routing_key,
+                                         amqp_table_t arguments) noexcept;
   amqp_exchange_unbind_ok_t* exchange_unbind(amqp_channel_t channel, amqp_bytes_t destination,
                                              amqp_bytes_t source, amqp_bytes_t routing_key,
                                              amqp_table_t arguments) noexcept;

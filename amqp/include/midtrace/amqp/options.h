@@ -5,9 +5,9 @@
 // MIDTRACE_AMQP, OTEL_SEMCONV_STABILITY_OPT_IN.
 //
 // Patterns are names in which `*` stands for any bytes and `?` for one. Hooks run on the thread that started
-// or finished the span: the connection's own, that of the work for process spans, midtrace's own for a process
-// span that it ended. They must not call the connection they are told about, and what they throw is swallowed
-// and counted (Counter::hook_failures).
+// or finished the span: the connection's own, that of the work for process spans, midtrace's own for a
+// process span that it ended. They must not call the connection they are told about, and what they throw is
+// swallowed and counted (Counter::hook_failures).
 #pragma once
 
 #include <chrono>
@@ -56,8 +56,8 @@ inline constexpr std::size_t operation_count = 9;
 struct Call {
   Operation operation;
   std::string_view destination;  // messaging.destination.name; empty when there is none in common
-  // publish, receive, process: of the one message. Null for batches, for a process span or a confirmed publish
-  // that finishes (the application may have freed them), and for all other operations.
+  // publish, receive, process: of the one message. Null for batches, for a process span or a confirmed
+  // publish that finishes (the application may have freed them), and for all other operations.
   const amqp_basic_properties_t* properties = nullptr;
   amqp_bytes_t body = {};  // publish, and receive where rabbitmq-c reads whole messages; else empty
 };
@@ -75,8 +75,8 @@ struct Options {
   IncomingContext incoming_context = IncomingContext::continue_trace;
   // Names of the baggage members that may be put into messages and taken from them. Unset: all; empty: none.
   std::optional<std::vector<std::string>> baggage_keys = std::nullopt;
-  // Exchanges and queues by name or pattern. Of their messages there are no spans; contexts travel as with mode
-  // propagate. The default exchange has an empty name: what is published to it is meant by its queue.
+  // Exchanges and queues by name or pattern. Of their messages there are no spans; contexts travel as with
+  // mode propagate. The default exchange has an empty name: what is published to it is meant by its queue.
   std::vector<std::string> untraced_exchanges = {};
   std::vector<std::string> untraced_queues = {};
   // Likewise: nothing is added to their messages, and what received ones carry is ignored.
@@ -86,16 +86,18 @@ struct Options {
   bool settle_spans = true;
   // Also a `receive` span for a consume_message() or basic_get() that returned no message.
   bool empty_receives = false;
-  // CLIENT spans for declare, bind, qos, purge, delete, open, close and their like, named as the protocol does
+  // CLIENT spans for declare, bind, qos, purge, delete, open, close and their like, named as the protocol
+  // does
   // (`queue.declare orders`).
   bool channel_spans = false;
   // messaging.message.body.size.
   bool capture_body_size = false;
   // midtrace.messaging.queue_time: from the message's timestamp, which has whole seconds, to its receipt.
   bool capture_queue_time = true;
-  // messaging.header.<name> for the headers of one message whose names match one of these patterns and none of
-  // the excluded ones, where the value is text without control characters. Empty: none. At most 16 headers, of
-  // at most 256 bytes; never a trace context or baggage. Headers may hold secrets: name those that do not.
+  // messaging.header.<name> for the headers of one message whose names match one of these patterns and none
+  // of the excluded ones, where the value is text without control characters. Empty: none. At most 16
+  // headers, of at most 256 bytes; never a trace context or baggage. Headers may hold secrets: name those
+  // that do not.
   std::vector<std::string> captured_headers = {};
   std::vector<std::string> excluded_headers = {};
   // Names of baggage members that become current while a batch is processed, when all its messages agree on
@@ -110,8 +112,8 @@ struct Options {
   // Lets login() ask the broker to tell when it cancels a consumer (its queue was deleted), which rabbitmq-c
   // does not by itself. The application then sees `basic.cancel` frames.
   bool consumer_cancel_notify = false;
-  // A delivery whose process span is open and not in use for so long is taken for forgotten: the span ends as an
-  // error with midtrace.process.ended_by `timeout`. The message itself stays unsettled. Zero: never.
+  // A delivery whose process span is open and not in use for so long is taken for forgotten: the span ends as
+  // an error with midtrace.process.ended_by `timeout`. The message itself stays unsettled. Zero: never.
   std::chrono::milliseconds settle_timeout{std::chrono::seconds(60)};
   // After a span of a sampled operation started, and before it ends.
   Hook on_start = {};

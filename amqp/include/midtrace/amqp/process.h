@@ -4,28 +4,28 @@
 //   handle(envelope.message);  // spans that start here are its children, publishes carry its context
 //   amqp.basic_ack(envelope.channel, envelope.delivery_tag, false);
 //
-// A CONSUMER span `process <destination>`, current on this thread until the scope ends; an exception that leaves
-// the scope makes it an error. A single delivery without a current span continues the message's trace and links
-// to it; with a current span, and for batches, the messages are linked (Options::relation). The message's
-// baggage is current too; for a batch only Options::batch_baggage.
+// A CONSUMER span `process <destination>`, current on this thread until the scope ends; an exception that
+// leaves the scope makes it an error. A single delivery without a current span continues the message's trace
+// and links to it; with a current span, and for batches, the messages are linked (Options::relation). The
+// message's baggage is current too; for a batch only Options::batch_baggage.
 //
 // The span lives until every delivery in it is settled and the scope has ended, whichever is later, so it may
 // outlive its scope. midtrace.process.ended_by says what ended it:
 //
 //   ack, nack, reject             the last settlement; nack and reject make it an error, unless it has one
 //   recover                       basic_recover(); an error
-//   channel_closed                the channel closed before; an error, with the broker's reason where it gave one
-//   connection_closed             likewise
-//   timeout                       nobody: it was not in use for Options::settle_timeout; an error, and counted
+//   channel_closed                the channel closed before; an error, with the broker's reason where it gave
+//   one connection_closed             likewise timeout                       nobody: it was not in use for
+//   Options::settle_timeout; an error, and counted
 //                                 (Counter::operations_timed_out). The delivery can still be settled.
 //   end, destroyed, exception     there was nothing to settle (no_ack), and a ProcessSpan ended, left its
 //                                 scope, or was left by an exception
 //
-// A ProcessScope stays on its thread and cannot be moved. detach() turns it into a ProcessSpan, which is current
-// nowhere, may be moved to another thread and made current there; destroying it says that the work is done, not
-// that the deliveries are settled. process() and what it gives may be used on any thread; the Connection must
-// outlive the call, not the span. Nothing here throws. Source: OpenTelemetry messaging conventions, consumer
-// spans; conventions 2.4.
+// A ProcessScope stays on its thread and cannot be moved. detach() turns it into a ProcessSpan, which is
+// current nowhere, may be moved to another thread and made current there; destroying it says that the work is
+// done, not that the deliveries are settled. process() and what it gives may be used on any thread; the
+// Connection must outlive the call, not the span. Nothing here throws. Source: OpenTelemetry messaging
+// conventions, consumer spans; conventions 2.4.
 #pragma once
 
 #include <cstdint>
@@ -82,9 +82,9 @@ class [[nodiscard]] ProcessSpan {
   ProcessSpan& operator=(ProcessSpan&& other) noexcept;
   ~ProcessSpan();
 
-  // Valid until the ProcessSpan is moved, ended or destroyed. A span that was asked for is in use, so that the
-  // time limit does not end it, until the ProcessSpan is moved or an activation of it ends. One that is over
-  // records nothing.
+  // Valid until the ProcessSpan is moved, ended or destroyed. A span that was asked for is in use, so that
+  // the time limit does not end it, until the ProcessSpan is moved or an activation of it ends. One that is
+  // over records nothing.
   Span& span() noexcept;
   // Status error and `error.type`.
   void set_error(std::string_view error_type, std::string_view description = {}) noexcept;
@@ -140,7 +140,8 @@ inline ProcessScope process(const Connection& connection, const amqp_envelope_t&
 }
 
 // Several deliveries handled as one: one span, one link for each message that carried a context.
-inline ProcessScope process(const Connection& connection, std::span<const amqp_envelope_t> envelopes) noexcept {
+inline ProcessScope process(const Connection& connection,
+                            std::span<const amqp_envelope_t> envelopes) noexcept {
   return ProcessScope(detail::start_process(connection, envelopes, true));
 }
 
