@@ -206,6 +206,13 @@ bool is_open(const OpenPublish& open) noexcept {
   return open.pending.recording() || (open.rare != nullptr && open.rare->has_span);
 }
 
+messaging::Origin origin_of(const Session& session, const SpanContext& context) noexcept {
+  const messaging::ThreadState* thread = messaging::existing_thread_state();
+  const messaging::ThreadState nothing_received;
+  return messaging::origin_of(session.options().user.existing_context,
+                              thread != nullptr ? *thread : nothing_received, context);
+}
+
 int publish_traced(Session& session, Channel* channel, const Publish& publish, const Destination& destination,
                    Context& ambient, const Context* stored, OpenPublish& open) {
   const PreparedSpan* prepared = session.endpoint().prepared(destination, Operation::publish);
@@ -213,13 +220,12 @@ int publish_traced(Session& session, Channel* channel, const Publish& publish, c
   const std::span<const std::string_view> fields = propagator().fields();
   const TableReader reader(headers_of(publish.properties), fields, true);
   const Outgoing out = outgoing(session, publish, reader);
-  messaging::ThreadState* thread = messaging::existing_thread_state();
 
   Context existing;
   messaging::Origin origin{messaging::Found::nothing};
-  if (reader.has_fields() && thread != nullptr) {
+  if (reader.has_fields()) {
     propagator().extract(reader, existing);
-    origin = messaging::origin_of(session.options().user.existing_context, *thread, existing.span);
+    origin = origin_of(session, existing.span);
     if (origin.found == messaging::Found::application) stored = nullptr;  // the message has one of its own
     messaging::distrust(origin.incoming, existing.span);
   }
@@ -262,14 +268,11 @@ int propagate_only(Session& session, const Publish& publish, const Destination& 
   if (destination.unpropagated() || (!messaging::says_something(carried.span) && carried.baggage.empty()))
     return send(session, publish, publish.properties);
   const TableReader reader(headers_of(publish.properties), propagator().fields(), true);
-  const messaging::ThreadState* thread = messaging::existing_thread_state();
-  if (reader.has_fields() && thread != nullptr) {
+  if (reader.has_fields()) {
     Context existing;
     propagator().extract(reader, existing);
-    if (messaging::origin_of(session.options().user.existing_context, *thread, existing.span).found ==
-        messaging::Found::application) {
+    if (origin_of(session, existing.span).found == messaging::Found::application)
       return send(session, publish, publish.properties);
-    }
   }
   return send_with(outgoing(session, publish, reader), carried);
 }
