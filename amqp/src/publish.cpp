@@ -345,8 +345,31 @@ void finish_publish(Endpoint& endpoint, OpenPublish&& publish, std::string_view 
   finish_span(endpoint, span, {Operation::publish, publish.destination->name()});
 }
 
+namespace {
+
+// The broker counts otherwise: the channel had been in confirm mode before. What is open ends without its
+// confirm, rather than with another message's.
+std::uint64_t out_of_step(Session& session, Channel& channel) noexcept {
+  if (!channel.confirming) return 0;
+  report(
+      Severity::warning, "amqp.confirms_out_of_step",
+      "A RabbitMQ channel confirmed a message that was not published through its Connection, so its publish "
+      "spans end with their calls. Select confirm mode through the Connection, and publish through it "
+      "alone.");
+  channel.confirming = false;
+  OpenPublish open;
+  while (channel.publishes.take_oldest(all, open))
+    finish_publish(session.endpoint(), std::move(open), {});
+  const std::uint64_t messages = channel.outstanding.count();
+  channel.outstanding = Outstanding();
+  return messages;
+}
+
+}  // namespace
+
 std::uint64_t confirmed(Session& session, Channel& channel, std::uint64_t tag, bool multiple,
                         bool refused) noexcept {
+  if (!channel.outstanding.knows(tag)) return out_of_step(session, channel);
   const std::uint64_t messages = channel.outstanding.confirm(tag, multiple);
   const auto finish = [&](OpenPublish& open) {
     std::string_view error;
