@@ -158,6 +158,7 @@ Confirms Connection::wait_for_confirms(amqp_channel_t channel, const struct time
       session_->has_kept_frame = true;
       result.status = AMQP_STATUS_UNEXPECTED_STATE;
     }
+    if (!waited->confirming) result.status = AMQP_STATUS_UNEXPECTED_STATE;  // the broker counts otherwise
     if (result.status != AMQP_STATUS_OK) return result;
   }
   return result;
