@@ -171,6 +171,10 @@ int publish_for_the_call(const Outgoing& out, const Start& start, Context& ambie
 // The span is kept until the confirm.
 int publish_until_confirm(const Outgoing& out, const Start& start, Context& ambient, OpenPublish& open) {
   const Options& user = out.session.options().user;
+  // Before anything can throw: a span that is open has a destination.
+  open.destination = &start.destination;
+  open.kind = start.options.kind;
+  open.mandatory = out.publish.mandatory != 0;
   SpanContext own;
   if (user.on_start || !user.captured_headers.empty() || start.destination.summarized()) {
     Span span = start_span(out.session, out.publish, start);
@@ -194,9 +198,6 @@ int publish_until_confirm(const Outgoing& out, const Start& start, Context& ambi
       if (user.capture_body_size) open.body_size = static_cast<std::int64_t>(out.publish.body.len);
     }
   }
-  open.destination = &start.destination;
-  open.kind = start.options.kind;
-  open.mandatory = out.publish.mandatory != 0;
   if (start.wanted && start.fits)
     open.carried = (start.stored != nullptr ? start.stored->span : own).span_id.value;
   return send_traced(out, start, ambient, own);
