@@ -141,15 +141,9 @@ const Destination& Session::published_to(amqp_bytes_t exchange, amqp_bytes_t rou
   return *last_published_;
 }
 
-const Destination& Session::delivered_by(amqp_bytes_t exchange, amqp_bytes_t routing_key,
+const Destination& Session::delivered_by(Endpoint& endpoint, amqp_bytes_t exchange, amqp_bytes_t routing_key,
                                          std::string_view queue) noexcept {
-  const Route route{text_of(exchange), text_of(routing_key), queue, true, is_temporary(queue)};
-  std::shared_ptr<Endpoint> endpoint;
-  {
-    const std::lock_guard guard(lock_);
-    endpoint = endpoint_;
-  }
-  return endpoint->destination(route);
+  return endpoint.destination({text_of(exchange), text_of(routing_key), queue, true, is_temporary(queue)});
 }
 
 bool Session::is_temporary(std::string_view queue) noexcept {

@@ -58,7 +58,8 @@ class Session {
 
   // The destination of a publish; the last one is remembered.
   const Destination& published_to(amqp_bytes_t exchange, amqp_bytes_t routing_key) noexcept;
-  const Destination& delivered_by(amqp_bytes_t exchange, amqp_bytes_t routing_key,
+  // Any thread; of this endpoint, which is the session's or, on other threads, was until a moment ago.
+  const Destination& delivered_by(Endpoint& endpoint, amqp_bytes_t exchange, amqp_bytes_t routing_key,
                                   std::string_view queue) noexcept;
   void set_temporary(std::string_view queue) noexcept;
 
