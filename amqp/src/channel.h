@@ -91,6 +91,9 @@ struct Channel {
   TagRing<OpenPublish> publishes{max_open_publishes};
   TagRing<Unacked> unacked{max_unacked};
   std::uint64_t last_returned = 0;  // sequence number of the publish that came back last
+  // How many open publishes may be looked at to find the returned ones. Every publish adds to it, so that the
+  // search stays linear when the broker returns what is not found: unsampled, or with a context of its own.
+  std::uint64_t search_credit = 0;
   std::vector<Consumer> consumers;
   Announced announced;
   // The last delivery that is not to be settled, which nothing else remembers.
