@@ -325,6 +325,7 @@ int publish(Session& session, const Publish& publish) noexcept {
     finish_publish(session.endpoint(), std::move(open),
                    status == AMQP_STATUS_OK ? std::string_view() : status_name(status));
   }
+  session.learn(status);
   return status;
 }
 

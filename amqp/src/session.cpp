@@ -73,6 +73,10 @@ bool is_fatal(int status) noexcept {
     case AMQP_STATUS_WRONG_METHOD:
     case AMQP_STATUS_INVALID_PARAMETER:
     case AMQP_STATUS_NO_MEMORY:
+    // An argument that cannot be encoded, which is not sent then. (Or an answer that cannot be decoded; the
+    // next call says that the connection is of no more use.)
+    case AMQP_STATUS_TABLE_TOO_BIG:
+    case AMQP_STATUS_BAD_AMQP_DATA:
       return false;
     default:
       return status < 0;
