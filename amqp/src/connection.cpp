@@ -131,7 +131,9 @@ amqp_channel_open_ok_t* Connection::channel_open(amqp_channel_t channel) noexcep
   ChannelCall call(session_.get(), channel, "channel.open");
   if (session_ != nullptr) session_->close_channel(channel, detail::Settlement::channel_closed, {});
   amqp_channel_open_ok_t* opened = call.answered(amqp_channel_open(state_, channel));
-  if (opened != nullptr && session_ != nullptr) session_->channel(channel);
+  if (opened != nullptr && session_ != nullptr) {
+    if (detail::Channel* fresh = session_->channel(channel)) fresh->outstanding = detail::Outstanding();
+  }
   return opened;
 }
 

@@ -246,7 +246,7 @@ void Session::close_channel(amqp_channel_t number, Settlement how, std::string_v
   end_works(*closed, how, error);
   closed->confirming = false;
   closed->transaction = false;
-  closed->outstanding = Outstanding();
+  // What is outstanding stays so, for the application to ask; opening the channel forgets it.
   {
     const std::lock_guard guard(lock_);
     closed->consumers.clear();
