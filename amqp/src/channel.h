@@ -63,6 +63,7 @@ struct Consumer {
   std::string tag;
   std::string queue;
   bool no_ack = false;
+  bool cancelled = false;  // but its last deliveries may still come
 };
 
 // The message of which the content comes next.
@@ -84,6 +85,7 @@ struct Channel {
   // Publishes beyond end when the call returns.
   static constexpr std::size_t max_open_publishes = 131072;
   static constexpr std::size_t max_consumers = 1024;
+  static constexpr std::size_t max_cancelled = 16;  // of them
 
   bool confirming = false;
   bool transaction = false;

@@ -339,7 +339,10 @@ amqp_basic_consume_ok_t* Connection::basic_consume(amqp_channel_t channel, amqp_
 
 amqp_basic_cancel_ok_t* Connection::basic_cancel(amqp_channel_t channel, amqp_bytes_t consumer_tag) noexcept {
   ChannelCall call(session_.get(), channel, "basic.cancel");
-  return call.answered(amqp_basic_cancel(state_, channel, consumer_tag));
+  amqp_basic_cancel_ok_t* cancelled = call.answered(amqp_basic_cancel(state_, channel, consumer_tag));
+  if (cancelled != nullptr && session_ != nullptr)
+    session_->cancel_consumer(channel, detail::text_of(consumer_tag));
+  return cancelled;
 }
 
 // --- Settling.

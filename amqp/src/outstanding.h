@@ -57,7 +57,8 @@ class Outstanding {
   // here.
   bool knows(std::uint64_t tag) const noexcept { return tag < next_; }
   std::uint64_t count() const noexcept { return count_; }
-  // How many were given up since this was asked.
+  std::uint64_t given_up() const noexcept { return given_up_; }
+  // How many were since this was asked.
   std::uint64_t take_given_up() noexcept { return std::exchange(given_up_, 0); }
 
  private:

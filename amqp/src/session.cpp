@@ -118,7 +118,6 @@ bool Session::has_consumers() const noexcept {
   });
 }
 
-// One that is cancelled stays known, because its last deliveries may still come.
 void Session::add_consumer(amqp_channel_t number, std::string_view tag, std::string_view queue,
                            bool no_ack) noexcept {
   Channel* const of = channel(number);
@@ -132,6 +131,20 @@ void Session::add_consumer(amqp_channel_t number, std::string_view tag, std::str
   } catch (...) {
     // Its deliveries have no queue in their names.
   }
+}
+
+// It stays known for a while. A consumer for each call on one channel must not displace those that live.
+void Session::cancel_consumer(amqp_channel_t number, std::string_view tag) noexcept {
+  Channel* const of = existing_channel(number);
+  if (of == nullptr) return;
+  const std::lock_guard guard(lock_);
+  std::vector<Consumer>& consumers = of->consumers;
+  const auto is_cancelled = [](const Consumer& known) { return known.cancelled; };
+  for (Consumer& known : consumers)
+    known.cancelled = known.cancelled || known.tag == tag;
+  if (static_cast<std::size_t>(std::count_if(consumers.begin(), consumers.end(), is_cancelled)) >
+      Channel::max_cancelled)
+    consumers.erase(std::find_if(consumers.begin(), consumers.end(), is_cancelled));
 }
 
 const Destination& Session::published_to(amqp_bytes_t exchange, amqp_bytes_t routing_key) noexcept {
@@ -155,7 +168,7 @@ bool Session::is_temporary(std::string_view queue) noexcept {
   try {
     const std::string name(queue);
     const std::lock_guard guard(lock_);
-    return temporary_queues_.contains(name);
+    return temporary_queues_.contains(name) || older_temporary_queues_.contains(name);
   } catch (...) {
     return false;
   }
@@ -165,7 +178,12 @@ void Session::set_temporary(std::string_view queue) noexcept {
   try {
     std::string name(queue);
     const std::lock_guard guard(lock_);
-    if (temporary_queues_.size() < max_temporary_queues) temporary_queues_.insert(std::move(name));
+    // The older half makes way: those that come and go are many.
+    if (temporary_queues_.size() >= max_temporary_queues / 2) {
+      older_temporary_queues_.swap(temporary_queues_);
+      temporary_queues_.clear();
+    }
+    temporary_queues_.insert(std::move(name));
     any_temporary_.store(true, std::memory_order_relaxed);
     last_published_ = nullptr;
   } catch (...) {

@@ -55,6 +55,7 @@ class Session {
   bool has_consumers() const noexcept;
   void add_consumer(amqp_channel_t channel, std::string_view tag, std::string_view queue,
                     bool no_ack) noexcept;
+  void cancel_consumer(amqp_channel_t channel, std::string_view tag) noexcept;
 
   // The destination of a publish; the last one is remembered.
   const Destination& published_to(amqp_bytes_t exchange, amqp_bytes_t routing_key) noexcept;
@@ -104,7 +105,8 @@ class Session {
   std::shared_ptr<Endpoint> endpoint_;                // written under the lock
   std::vector<std::unique_ptr<Channel>> channels_;    // by number; changed under the lock
   const Destination* last_published_ = nullptr;       // of the endpoint
-  std::unordered_set<std::string> temporary_queues_;  // bounded; under the lock
+  std::unordered_set<std::string> temporary_queues_;  // bounded, both; under the lock
+  std::unordered_set<std::string> older_temporary_queues_;
   std::atomic<bool> any_temporary_{false};
   std::string opened_host_;
   int opened_port_ = 0;
