@@ -60,6 +60,7 @@ ConnectionCall::~ConnectionCall() {
 
 amqp_rpc_reply_t ConnectionCall::logged_in(const char* vhost, amqp_rpc_reply_t reply) noexcept {
   if (session_ == nullptr) return reply;
+  session_->has_kept_frame = false;  // of a connection before this one; the login has released its memory
   if (reply.reply_type == AMQP_RESPONSE_NORMAL) {
     session_->logged_in(vhost);
   } else {

@@ -98,6 +98,18 @@ Session::~Session() {
     amqp_destroy_envelope(&envelope);
 }
 
+// The broker delivers them again under new tags, and an ack of the old ones would cost the new channel. What
+// needs no ack is not delivered again.
+void Session::drop_kept(amqp_channel_t number, const Channel& closed) noexcept {
+  std::erase_if(kept_envelopes, [&](amqp_envelope_t& envelope) {
+    if (envelope.channel != number) return false;
+    const Consumer* consumer = closed.consumer(text_of(envelope.consumer_tag));
+    if (consumer == nullptr || consumer->no_ack) return false;
+    amqp_destroy_envelope(&envelope);
+    return true;
+  });
+}
+
 Channel* Session::channel(amqp_channel_t number) noexcept {
   if (Channel* known = existing_channel(number)) return known;
   try {
@@ -262,6 +274,7 @@ void Session::close_channel(amqp_channel_t number, Settlement how, std::string_v
   if (closed == nullptr) return;
   end_publishes(*closed, error.empty() ? std::string_view("channel_closed") : error);
   end_works(*closed, how, error);
+  drop_kept(number, *closed);
   closed->confirming = false;
   closed->transaction = false;
   // What is outstanding stays so, for the application to ask; opening the channel forgets it.

@@ -96,6 +96,7 @@ class Session {
  private:
   bool is_temporary(std::string_view queue) noexcept;
   void renew_endpoint(Facts facts) noexcept;
+  void drop_kept(amqp_channel_t number, const Channel& closed) noexcept;
   void end_publishes(Channel& channel, std::string_view error) noexcept;
   void end_works(Channel& channel, Settlement how, std::string_view error) noexcept;
 
