@@ -60,6 +60,7 @@ ConnectionCall::~ConnectionCall() {
 
 amqp_rpc_reply_t ConnectionCall::logged_in(const char* vhost, amqp_rpc_reply_t reply) noexcept {
   if (session_ == nullptr) return reply;
+  session_->has_kept_frame = false;  // of a connection before this one; the login has released its memory
   if (reply.reply_type == AMQP_RESPONSE_NORMAL) {
     session_->logged_in(vhost);
   } else {
@@ -131,7 +132,9 @@ amqp_channel_open_ok_t* Connection::channel_open(amqp_channel_t channel) noexcep
   ChannelCall call(session_.get(), channel, "channel.open");
   if (session_ != nullptr) session_->close_channel(channel, detail::Settlement::channel_closed, {});
   amqp_channel_open_ok_t* opened = call.answered(amqp_channel_open(state_, channel));
-  if (opened != nullptr && session_ != nullptr) session_->channel(channel);
+  if (opened != nullptr && session_ != nullptr) {
+    if (detail::Channel* fresh = session_->channel(channel)) fresh->outstanding = detail::Outstanding();
+  }
   return opened;
 }
 
@@ -337,7 +340,10 @@ amqp_basic_consume_ok_t* Connection::basic_consume(amqp_channel_t channel, amqp_
 
 amqp_basic_cancel_ok_t* Connection::basic_cancel(amqp_channel_t channel, amqp_bytes_t consumer_tag) noexcept {
   ChannelCall call(session_.get(), channel, "basic.cancel");
-  return call.answered(amqp_basic_cancel(state_, channel, consumer_tag));
+  amqp_basic_cancel_ok_t* cancelled = call.answered(amqp_basic_cancel(state_, channel, consumer_tag));
+  if (cancelled != nullptr && session_ != nullptr)
+    session_->cancel_consumer(channel, detail::text_of(consumer_tag));
+  return cancelled;
 }
 
 // --- Settling.
