@@ -113,8 +113,9 @@ class Endpoint {
         destination.prepared_[static_cast<std::size_t>(operation)].load(std::memory_order_acquire);
     return known != nullptr ? known : prepare(destination, operation);
   }
-  // What every span has that is no matter of its destination.
-  void add_common(std::vector<Attribute>& attributes) const;
+  // What spans have that is no matter of their destination. Work does not talk to the peer, so its spans do
+  // not name it.
+  void add_common(std::vector<Attribute>& attributes, bool with_peer = true) const;
 
   messaging::DetachedSpans& detached_spans() noexcept { return detached_spans_; }
 
