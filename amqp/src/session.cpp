@@ -174,6 +174,22 @@ void Session::set_temporary(std::string_view queue) noexcept {
   }
 }
 
+void Session::set_declared(amqp_channel_t number, std::string_view queue) noexcept {
+  Channel* const on = channel(number);
+  if (on == nullptr) return;
+  try {
+    on->declared = queue;
+  } catch (...) {
+    on->declared.clear();
+  }
+}
+
+std::string_view Session::meant_queue(amqp_channel_t number, std::string_view queue) const noexcept {
+  if (!queue.empty()) return queue;
+  const Channel* const on = existing_channel(number);
+  return on != nullptr ? std::string_view(on->declared) : queue;
+}
+
 void Session::opened(const char* host, int port) noexcept {
   try {
     opened_host_ = host != nullptr ? host : "";
@@ -256,6 +272,7 @@ void Session::close_channel(amqp_channel_t number, Settlement how, std::string_v
   }
   closed->announced = Announced();
   closed->last_returned = 0;
+  closed->declared.clear();
 }
 
 void Session::recover(amqp_channel_t number) noexcept {
