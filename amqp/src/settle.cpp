@@ -172,7 +172,11 @@ int settle(Session& session, const Settle& settle) noexcept {
                 {settle.operation,
                  destination != nullptr ? std::string_view(destination->name()) : std::string_view()});
   }
-  if (status == AMQP_STATUS_OK && channel != nullptr) apply(session, *channel, settle);
+  if (status != AMQP_STATUS_OK) {
+    session.learn(status);
+  } else if (channel != nullptr) {
+    apply(session, *channel, settle);
+  }
   return status;
 }
 
