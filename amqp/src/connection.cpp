@@ -14,6 +14,7 @@
 #include "spans.h"
 #include "table.h"
 
+#include <midtrace/semconv/attributes.h>
 #include <midtrace/trace/counters.h>
 #include <midtrace/trace/instrumentation.h>
 #include <midtrace/trace/tracer.h>
@@ -64,6 +65,7 @@ amqp_rpc_reply_t ConnectionCall::answered(amqp_rpc_reply_t reply) noexcept {
 }
 
 amqp_rpc_reply_t ConnectionCall::logged_in(const char* vhost, amqp_rpc_reply_t reply) noexcept {
+  if (vhost != nullptr && std::string_view(vhost) != "/") span_.set(semconv::midtrace_amqp_vhost, vhost);
   if (session_ != nullptr && reply.reply_type == AMQP_RESPONSE_NORMAL) session_->logged_in(vhost);
   return answered(reply);
 }
@@ -99,14 +101,14 @@ Connection& Connection::operator=(Connection&& other) noexcept {
 // --- Opening and closing.
 
 int Connection::socket_open(amqp_socket_t* socket, const char* host, int port) noexcept {
-  if (session_ != nullptr) session_->opened(host, port);
-  return amqp_socket_open(socket, host, port);
+  const int status = amqp_socket_open(socket, host, port);
+  return session_ != nullptr ? session_->opened(host, port, status) : status;
 }
 
 int Connection::socket_open_noblock(amqp_socket_t* socket, const char* host, int port,
                                     const struct timeval* timeout) noexcept {
-  if (session_ != nullptr) session_->opened(host, port);
-  return amqp_socket_open_noblock(socket, host, port, timeout);
+  const int status = amqp_socket_open_noblock(socket, host, port, timeout);
+  return session_ != nullptr ? session_->opened(host, port, status) : status;
 }
 
 amqp_socket_t* Connection::ssl_socket_new(amqp_socket_t* (*make)(amqp_connection_state_t)) noexcept {

@@ -190,13 +190,15 @@ std::string_view Session::meant_queue(amqp_channel_t number, std::string_view qu
   return on != nullptr ? std::string_view(on->declared) : queue;
 }
 
-void Session::opened(const char* host, int port) noexcept {
+int Session::opened(const char* host, int port, int status) noexcept {
   try {
     opened_host_ = host != nullptr ? host : "";
     opened_port_ = port;
   } catch (...) {
     opened_host_.clear();
   }
+  if (status == AMQP_STATUS_OK) logged_in(nullptr);  // so that the login's own span names the broker
+  return status;
 }
 
 void Session::set_tls() noexcept { tls_ = true; }

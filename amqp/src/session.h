@@ -65,8 +65,8 @@ class Session {
   void set_declared(amqp_channel_t channel, std::string_view queue) noexcept;
   std::string_view meant_queue(amqp_channel_t channel, std::string_view queue) const noexcept;
 
-  // What is known of the peer before and after the login.
-  void opened(const char* host, int port) noexcept;
+  // What is known of the peer before and after the login. `status` is what opening the socket gave.
+  int opened(const char* host, int port, int status) noexcept;
   void set_tls() noexcept;
   void logged_in(const char* vhost) noexcept;
 
