@@ -62,6 +62,17 @@ void set_text(Span& span, const AttributeKey<std::string_view>& key, std::string
   if (!text.empty() && text.size() <= max_id_bytes && messaging::is_plain_text(text)) span.set(key, text);
 }
 
+// Null when there are none, or no memory for them.
+std::unique_ptr<DeliveryIds> kept_ids(const amqp_basic_properties_t* properties) noexcept {
+  const MessageIds ids = ids_of(properties);
+  if (ids.id.empty() && ids.conversation.empty()) return nullptr;
+  try {
+    return std::make_unique<DeliveryIds>(DeliveryIds{std::string(ids.id), std::string(ids.conversation)});
+  } catch (...) {
+    return nullptr;
+  }
+}
+
 void announce(Session& session, Channel& channel, Announced announced, std::uint64_t start_tick) noexcept {
   announced.start_tick = start_tick != 0 || !session.endpoint().tracing() ? start_tick : current_tick();
   channel.announced = announced;
@@ -160,6 +171,7 @@ void message_received(Session& session, Channel& channel, const amqp_basic_prope
   const Described described{announced.delivery_tag, received, properties,
                             user.capture_body_size ? static_cast<std::int64_t>(body_size) : -1,
                             announced.redelivered};
+  bool sampled = carried.creation.span.sampled() || ambient.span.sampled();
   if (user.receive_spans && !ambient.suppressed && !destination.untraced()) {
     if (const PreparedSpan* prepared = endpoint.prepared(destination, Operation::receive)) {
       Context parent = ambient;
@@ -174,6 +186,7 @@ void message_received(Session& session, Channel& channel, const amqp_basic_prope
                                                            .start_tick = announced.start_tick,
                                                            .module_link_limit = true});
       if (span.recording()) {
+        sampled = true;
         describe_delivery(described, span);
         describe_history(endpoint, destination, destination.route().routing_key, described, span);
         const Call call{Operation::receive, destination.name(), properties, body};
@@ -195,6 +208,7 @@ void message_received(Session& session, Channel& channel, const amqp_basic_prope
   entry.print = carried.print;
   entry.received = received;
   entry.redelivered = announced.redelivered;
+  if (sampled && user.settle_spans) entry.ids = kept_ids(properties);
   const std::lock_guard guard(session.lock());
   static_cast<void>(channel.unacked.append(announced.delivery_tag, entry));
 }

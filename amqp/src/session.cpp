@@ -202,13 +202,31 @@ void Session::set_temporary(std::string_view queue) noexcept {
   }
 }
 
-void Session::opened(const char* host, int port) noexcept {
+void Session::set_declared(amqp_channel_t number, std::string_view queue) noexcept {
+  Channel* const on = channel(number);
+  if (on == nullptr) return;
+  try {
+    on->declared = queue;
+  } catch (...) {
+    on->declared.clear();
+  }
+}
+
+std::string_view Session::meant_queue(amqp_channel_t number, std::string_view queue) const noexcept {
+  if (!queue.empty()) return queue;
+  const Channel* const on = existing_channel(number);
+  return on != nullptr ? std::string_view(on->declared) : queue;
+}
+
+int Session::opened(const char* host, int port, int status) noexcept {
   try {
     opened_host_ = host != nullptr ? host : "";
     opened_port_ = port;
   } catch (...) {
     opened_host_.clear();
   }
+  if (status == AMQP_STATUS_OK) logged_in(nullptr);  // so that the login's own span names the broker
+  return status;
 }
 
 void Session::set_tls() noexcept { tls_ = true; }
@@ -285,6 +303,7 @@ void Session::close_channel(amqp_channel_t number, Settlement how, std::string_v
   }
   closed->announced = Announced();
   closed->last_returned = 0;
+  closed->declared.clear();
 }
 
 void Session::recover(amqp_channel_t number) noexcept {

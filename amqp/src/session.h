@@ -63,9 +63,12 @@ class Session {
   const Destination& delivered_by(Endpoint& endpoint, amqp_bytes_t exchange, amqp_bytes_t routing_key,
                                   std::string_view queue) noexcept;
   void set_temporary(std::string_view queue) noexcept;
+  // An empty name means the queue that was declared last on the channel. Valid until another one is.
+  void set_declared(amqp_channel_t channel, std::string_view queue) noexcept;
+  std::string_view meant_queue(amqp_channel_t channel, std::string_view queue) const noexcept;
 
-  // What is known of the peer before and after the login.
-  void opened(const char* host, int port) noexcept;
+  // What is known of the peer before and after the login. `status` is what opening the socket gave.
+  int opened(const char* host, int port, int status) noexcept;
   void set_tls() noexcept;
   void logged_in(const char* vhost) noexcept;
 
