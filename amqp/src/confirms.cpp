@@ -60,10 +60,11 @@ namespace {
 
 // Reads on until a frame other than a delivery comes.
 int next_frame(Session& session, Deadline& deadline, amqp_frame_t& frame) {
+  session.before_read();
   if (!session.has_consumers()) {
     return amqp_simple_wait_frame_noblock(session.state(), &frame, deadline.left());
   }
-  for (;;) {
+  for (;; session.before_read()) {
     amqp_envelope_t envelope;
     const amqp_rpc_reply_t reply = amqp_consume_message(session.state(), &envelope, deadline.left(), 0);
     if (reply.reply_type == AMQP_RESPONSE_NORMAL) {
@@ -147,8 +148,7 @@ Confirms Connection::wait_for_confirms(amqp_channel_t channel, const struct time
       return result;
     }
     if (!detail::take_confirm(*session_, channel, frame, result, returned, result.status)) {
-      session_->kept_frame = frame;
-      session_->has_kept_frame = true;
+      session_->keep(frame);
       result.status = AMQP_STATUS_UNEXPECTED_STATE;
     }
     if (result.status != AMQP_STATUS_OK) return result;

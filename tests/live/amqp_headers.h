@@ -86,8 +86,7 @@ inline HeaderList headers_of(const amqp_basic_properties_t& properties) {
   if ((properties._flags & AMQP_BASIC_HEADERS_FLAG) == 0) return list;
   for (int index = 0; index < properties.headers.num_entries; ++index) {
     const amqp_table_entry_t& entry = properties.headers.entries[index];
-    const bool text =
-        entry.value.kind == AMQP_FIELD_KIND_UTF8 || entry.value.kind == AMQP_FIELD_KIND_BYTES;
+    const bool text = entry.value.kind == AMQP_FIELD_KIND_UTF8 || entry.value.kind == AMQP_FIELD_KIND_BYTES;
     list.emplace_back(to_string(entry.key), text ? to_string(entry.value.value.bytes)
                                                  : std::string(1, static_cast<char>(entry.value.kind)));
   }

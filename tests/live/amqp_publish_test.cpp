@@ -25,9 +25,9 @@ class AmqpPublish : public AmqpTraced {
   }
   void bind(std::string_view queue, std::string_view exchange, std::string_view key,
             amqp_table_t arguments = amqp_empty_table) {
-    ASSERT_NE(amqp_queue_bind(plain_->state(), 1, amqp_text(queue), amqp_text(exchange), amqp_text(key),
-                              arguments),
-              nullptr)
+    ASSERT_NE(
+        amqp_queue_bind(plain_->state(), 1, amqp_text(queue), amqp_text(exchange), amqp_text(key), arguments),
+        nullptr)
         << plain_->last_reply();
   }
   // The span names, in the order of their start.
@@ -132,9 +132,9 @@ publish by-region PRODUCER
   const AmqpEnvelope envelope = plain_->next(&why);
   ASSERT_TRUE(envelope) << why;
   EXPECT_EQ(to_string(envelope->message.body), "to the north");
-  EXPECT_EQ(headers_of(envelope),
-            (HeaderList{{"region", "north"},
-                        {"traceparent", traceparent(recorder_->spans().at(0).context)}}));
+  EXPECT_EQ(
+      headers_of(envelope),
+      (HeaderList{{"region", "north"}, {"traceparent", traceparent(recorder_->spans().at(0).context)}}));
 }
 
 TEST_F(AmqpPublish, TheDefaultExchangeHasTheQueuesName) {
@@ -238,9 +238,9 @@ TEST_F(AmqpPublish, AnAutoDeletedQueueIsTemporaryAlsoWhenItWasPublishedToBefore)
 
 TEST_F(AmqpPublish, TheTokenOfADirectReplyIsNowhere) {
   TracedConnection amqp = connect_traced();
-  ASSERT_NE(amqp->basic_consume(1, amqp_text("amq.rabbitmq.reply-to"), amqp_empty_bytes, 0, 1, 0,
-                                amqp_empty_table),
-            nullptr);
+  ASSERT_NE(
+      amqp->basic_consume(1, amqp_text("amq.rabbitmq.reply-to"), amqp_empty_bytes, 0, 1, 0, amqp_empty_table),
+      nullptr);
   Message request;
   request.properties._flags |= AMQP_BASIC_REPLY_TO_FLAG;
   request.properties.reply_to = amqp_text("amq.rabbitmq.reply-to");
@@ -268,9 +268,9 @@ TEST_F(AmqpPublish, EveryMessageOfManyRoutesHasItsOwnRoute) {
     ASSERT_EQ(amqp.publish("", "a"), AMQP_STATUS_OK);
     ASSERT_EQ(amqp.publish("shop", ""), AMQP_STATUS_OK);
   }
-  EXPECT_EQ(names(), (std::vector<std::string>{"publish shop:a", "publish a", "publish shop", "publish shop:a",
-                                               "publish a", "publish shop", "publish shop:a", "publish a",
-                                               "publish shop"}));
+  EXPECT_EQ(names(), (std::vector<std::string>{"publish shop:a", "publish a", "publish shop",
+                                               "publish shop:a", "publish a", "publish shop",
+                                               "publish shop:a", "publish a", "publish shop"}));
 }
 
 // Routing keys may be as many as customers. Only so many names are kept; then the exchange stands for them.
