@@ -80,7 +80,14 @@ int next_frame(Session& session, Deadline& deadline, amqp_frame_t& frame) {
       }
       continue;
     }
-    if (reply.reply_type != AMQP_RESPONSE_LIBRARY_EXCEPTION) return AMQP_STATUS_CONNECTION_CLOSED;
+    if (reply.reply_type != AMQP_RESPONSE_LIBRARY_EXCEPTION) {
+      // A channel.close or connection.close between a delivery and its content, which was taken.
+      frame = amqp_frame_t{};
+      frame.frame_type = AMQP_FRAME_METHOD;
+      frame.channel = reply.reply.id == AMQP_CONNECTION_CLOSE_METHOD ? amqp_channel_t{0} : envelope.channel;
+      frame.payload.method = reply.reply;
+      return AMQP_STATUS_OK;
+    }
     if (reply.library_error != AMQP_STATUS_UNEXPECTED_STATE) return reply.library_error;
     const struct timeval at_once {};
     return amqp_simple_wait_frame_noblock(session.state(), &frame, &at_once);
@@ -98,7 +105,7 @@ bool take_confirm(Session& session, amqp_channel_t waited_for, const amqp_frame_
     const bool refused = method.id == AMQP_BASIC_NACK_METHOD;
     const std::uint64_t before = channel->outstanding.count();
     saw_frame(session, frame, 0);
-    if (frame.channel == waited_for)
+    if (frame.channel == waited_for && channel->confirming)
       (refused ? result.nacked : result.acked) += before - channel->outstanding.count();
     return true;
   }
@@ -151,6 +158,7 @@ Confirms Connection::wait_for_confirms(amqp_channel_t channel, const struct time
       session_->keep(frame);
       result.status = AMQP_STATUS_UNEXPECTED_STATE;
     }
+    if (!waited->confirming) result.status = AMQP_STATUS_UNEXPECTED_STATE;  // the broker counts otherwise
     if (result.status != AMQP_STATUS_OK) return result;
   }
   return result;
