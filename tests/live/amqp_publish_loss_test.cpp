@@ -56,9 +56,7 @@ TEST_F(AmqpPublishLoss, WaitingEndsWithItsTimeoutAndCanBeTakenUpAgain) {
   const timeval none{};
   EXPECT_EQ(amqp->wait_for_confirms(1, &none).status, AMQP_STATUS_TIMEOUT);
   const timeval moment{0, 20000};
-  const auto begin = std::chrono::steady_clock::now();
   EXPECT_EQ(amqp->wait_for_confirms(1, &moment).status, AMQP_STATUS_TIMEOUT);
-  EXPECT_GE(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(20));
   EXPECT_EQ(amqp->unconfirmed(1), 1U);
   EXPECT_EQ(outcomes(), Outcomes());
 
@@ -82,12 +80,13 @@ TEST_F(AmqpPublishLoss, AServerThatIsKilledInMidPublish) {
   std::size_t published = 0;
   for (; published < 200; ++published)
     ASSERT_EQ(amqp.publish("", "orders"), AMQP_STATUS_OK);
-  // Some are confirmed by now; what was sent before the end stays readable.
-  const auto other = AmqpConnection::open(node_->server(), "/", {}, nullptr);
-  ASSERT_TRUE(other);
   const timeval minute{60, 0};
   amqp_frame_t frame;
   ASSERT_EQ(amqp->simple_wait_frame_noblock(&frame, &minute), AMQP_STATUS_OK);
+  // What it has not read is never confirmed; what it has sent by then stays readable.
+  node_->pause();
+  for (; published < 250; ++published)
+    ASSERT_EQ(amqp.publish("", "orders"), AMQP_STATUS_OK);
   node_->stop(RabbitmqNode::StopMode::kKill);
   int status = AMQP_STATUS_OK;
   while (status == AMQP_STATUS_OK && published < 100000) {
@@ -101,7 +100,7 @@ TEST_F(AmqpPublishLoss, AServerThatIsKilledInMidPublish) {
   EXPECT_LT(confirms.status, AMQP_STATUS_OK);
   EXPECT_NE(confirms.status, AMQP_STATUS_TIMEOUT);
   EXPECT_NE(confirms.status, AMQP_STATUS_UNEXPECTED_STATE);
-  EXPECT_LE(confirms.acked, open);
+  EXPECT_LE(confirms.acked, open - 50);
 
   const Outcomes ended = outcomes();
   std::size_t count = 0;
@@ -110,7 +109,8 @@ TEST_F(AmqpPublishLoss, AServerThatIsKilledInMidPublish) {
     count += number;
   }
   EXPECT_EQ(count, published) << "every span ended";
-  EXPECT_EQ(ended.at(""), published - 1 - open + confirms.acked) << "those that were confirmed, and only they";
+  EXPECT_EQ(ended.at(""), published - 1 - open + confirms.acked)
+      << "those that were confirmed, and only they";
   EXPECT_EQ(amqp->unconfirmed(1), 0U);
   EXPECT_NE(amqp.publish("", "orders"), AMQP_STATUS_OK) << "it fails, and that is all";
 }

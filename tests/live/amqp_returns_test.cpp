@@ -32,9 +32,9 @@ class AmqpReturns : public AmqpTraced, public ::testing::WithParamInterface<Read
     EXPECT_NE(amqp->exchange_declare(1, amqp_text("shop"), amqp_text("direct"), 0, 0, 0, 0, amqp_empty_table),
               nullptr);
     amqp.declare_queue("orders");
-    EXPECT_NE(amqp->queue_bind(1, amqp_text("orders"), amqp_text("shop"), amqp_text("known"),
-                               amqp_empty_table),
-              nullptr);
+    EXPECT_NE(
+        amqp->queue_bind(1, amqp_text("orders"), amqp_text("shop"), amqp_text("known"), amqp_empty_table),
+        nullptr);
     EXPECT_NE(amqp->confirm_select(1), nullptr) << amqp.last_reply();
     return amqp;
   }
@@ -122,25 +122,21 @@ TEST_P(AmqpReturns, OnlyThoseThatCameBackFail) {
   publish(amqp, {"5"});
   publish(amqp, {"6", "known", false});
   EXPECT_EQ(read_all(amqp), (std::vector<std::string>{"1", "3", "5"}));
-  EXPECT_EQ(outcomes(), (Outcomes{{"1", "NO_ROUTE"},
-                                  {"2", ""},
-                                  {"3", "NO_ROUTE"},
-                                  {"4", ""},
-                                  {"5", "NO_ROUTE"},
-                                  {"6", ""}}));
+  EXPECT_EQ(
+      outcomes(),
+      (Outcomes{{"1", "NO_ROUTE"}, {"2", ""}, {"3", "NO_ROUTE"}, {"4", ""}, {"5", "NO_ROUTE"}, {"6", ""}}));
 }
 
 TEST_P(AmqpReturns, AKeyThatLosesItsQueueAndGetsItBack) {
   TracedConnection amqp = connect_confirming();
   publish(amqp, {"1", "known"});
-  ASSERT_NE(amqp->queue_unbind(1, amqp_text("orders"), amqp_text("shop"), amqp_text("known"),
-                               amqp_empty_table),
-            nullptr);
+  ASSERT_NE(
+      amqp->queue_unbind(1, amqp_text("orders"), amqp_text("shop"), amqp_text("known"), amqp_empty_table),
+      nullptr);
   publish(amqp, {"2", "known"});
   publish(amqp, {"3", "known"});
-  ASSERT_NE(
-      amqp->queue_bind(1, amqp_text("orders"), amqp_text("shop"), amqp_text("known"), amqp_empty_table),
-      nullptr);
+  ASSERT_NE(amqp->queue_bind(1, amqp_text("orders"), amqp_text("shop"), amqp_text("known"), amqp_empty_table),
+            nullptr);
   publish(amqp, {"4", "known"});
   EXPECT_EQ(read_all(amqp), (std::vector<std::string>{"2", "3"}));
   EXPECT_EQ(outcomes(), (Outcomes{{"1", ""}, {"2", "NO_ROUTE"}, {"3", "NO_ROUTE"}, {"4", ""}}));
@@ -192,16 +188,15 @@ TEST_P(AmqpReturns, UnsampledOnesThatComeBackAreNotMistakenForOthers) {
   TracedConnection amqp = connect_confirming();
   Context unsampled;
   unsampled.span = parse_traceparent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00");
-  ASSERT_NE(amqp->queue_unbind(1, amqp_text("orders"), amqp_text("shop"), amqp_text("known"),
-                               amqp_empty_table),
-            nullptr);
+  ASSERT_NE(
+      amqp->queue_unbind(1, amqp_text("orders"), amqp_text("shop"), amqp_text("known"), amqp_empty_table),
+      nullptr);
   {
     const Scope scope(unsampled);
     publish(amqp, {"unsampled", "known"});
   }
-  ASSERT_NE(
-      amqp->queue_bind(1, amqp_text("orders"), amqp_text("shop"), amqp_text("known"), amqp_empty_table),
-      nullptr);
+  ASSERT_NE(amqp->queue_bind(1, amqp_text("orders"), amqp_text("shop"), amqp_text("known"), amqp_empty_table),
+            nullptr);
   publish(amqp, {"sampled", "known"});
   EXPECT_EQ(read_all(amqp), std::vector<std::string>{"unsampled"});
   EXPECT_EQ(outcomes(), (Outcomes{{"sampled", ""}}));
@@ -248,8 +243,8 @@ TEST_F(AmqpReturned, AFunctionThatThrowsIsCounted) {
   TracedConnection amqp = connect_traced();
   ASSERT_NE(amqp->confirm_select(1), nullptr);
   ASSERT_EQ(amqp.publish("", "nowhere", "lost", nullptr, true), AMQP_STATUS_OK);
-  const amqp::Confirms confirms = amqp->wait_for_confirms(
-      1, &minute, [](const amqp_basic_return_t&, const amqp_message_t&) { throw 1; });
+  const amqp::Confirms confirms =
+      amqp->wait_for_confirms(1, &minute, [](const amqp_basic_return_t&, const amqp_message_t&) { throw 1; });
   EXPECT_EQ(confirms.status, AMQP_STATUS_OK);
   EXPECT_EQ(confirms.returned, 1U);
   EXPECT_EQ(confirms.acked, 1U);
