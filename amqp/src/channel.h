@@ -97,6 +97,8 @@ struct Channel {
   bool confirming = false;
   bool transaction = false;
   Outstanding outstanding;
+  // What was outstanding when the channel was closed before, while confirms of that may still be read.
+  Outstanding predecessor;
   TagRing<OpenPublish> publishes{max_open_publishes};
   TagRing<Unacked> unacked{max_unacked};
   std::uint64_t last_returned = 0;  // sequence number of the publish that came back last

@@ -46,12 +46,15 @@ Span start_channel_span(const Session& session, std::string_view method, std::st
 ChannelCall::ChannelCall(Session* session, amqp_channel_t channel, std::string_view method,
                          amqp_bytes_t name) noexcept
     : session_(session), channel_(channel) {
-  if (session != nullptr) span_ = start_channel_span(*session, method, text_of(name));
+  if (session == nullptr) return;
+  session->before_call();
+  span_ = start_channel_span(*session, method, text_of(name));
 }
 
 ChannelCall::ChannelCall(Session* session, amqp_channel_t channel, Operation operation) noexcept
     : session_(session), channel_(channel), operation_(operation) {
   if (session == nullptr) return;
+  session->before_call();
   const Endpoint& endpoint = session->endpoint();
   const Context ambient = Context::current();
   const PreparedSpan* prepared = endpoint.prepared(endpoint.nameless(), operation);

@@ -72,10 +72,11 @@ namespace {
 
 // Reads on until a frame other than a delivery comes.
 int next_frame(Session& session, Deadline& deadline, amqp_frame_t& frame) {
+  session.before_read();
   if (!session.has_consumers()) {
     return amqp_simple_wait_frame_noblock(session.state(), &frame, deadline.left());
   }
-  for (;;) {
+  for (;; session.before_read()) {
     if (session.kept_envelopes.size() >= max_kept_envelopes) return AMQP_STATUS_UNEXPECTED_STATE;
     // Its place first, so that no delivery is lost without memory.
     try {
@@ -166,8 +167,7 @@ Confirms Connection::wait_for_confirms(amqp_channel_t channel, const struct time
       return result;
     }
     if (!detail::take_confirm(*session_, channel, frame, result, returned, result.status)) {
-      session_->kept_frame = frame;
-      session_->has_kept_frame = true;
+      session_->keep(frame);
       result.status = AMQP_STATUS_UNEXPECTED_STATE;
     }
     if (!waited->confirming) result.status = AMQP_STATUS_UNEXPECTED_STATE;  // the broker counts otherwise

@@ -279,7 +279,7 @@ std::shared_ptr<Endpoint> endpoint_of(Session& session) noexcept {
 StartedProcess start_process(const Connection& connection, std::span<const amqp_envelope_t> envelopes,
                              bool batch) noexcept {
   const std::shared_ptr<Session>& session = Access::session(connection);
-  if (session == nullptr) return {};
+  if (session == nullptr || session->off()) return {};
   try {
     const std::shared_ptr<Endpoint> endpoint = endpoint_of(*session);
     std::optional<Delivery> one;
@@ -305,7 +305,7 @@ StartedProcess start_process(const Connection& connection, std::span<const amqp_
 StartedProcess start_process(const Connection& connection, amqp_channel_t channel, std::uint64_t delivery_tag,
                              const amqp_message_t& message) noexcept {
   const std::shared_ptr<Session>& session = Access::session(connection);
-  if (session == nullptr) return {};
+  if (session == nullptr || session->off()) return {};
   try {
     const std::shared_ptr<Endpoint> endpoint = endpoint_of(*session);
     const Delivery delivery = look_up(*session, *endpoint, channel, delivery_tag, message, {}, false);

@@ -289,8 +289,8 @@ int publish(Session& session, const Publish& publish) noexcept {
   OpenPublish open;
   int status = AMQP_STATUS_OK;
   try {
-    Context ambient = Context::current();
-    if (ambient.suppressed) {
+    Context ambient = session.off() ? Context() : Context::current();
+    if (session.off() || ambient.suppressed) {
       status = send(session, publish, publish.properties);
     } else {
       const Destination& destination = session.published_to(publish.exchange, publish.routing_key);
@@ -378,6 +378,8 @@ std::uint64_t out_of_step(Session& session, Channel& channel) noexcept {
 
 std::uint64_t confirmed(Session& session, Channel& channel, std::uint64_t tag, bool multiple,
                         bool refused) noexcept {
+  // Its predecessor's come first.
+  if (channel.predecessor.count() > 0 && channel.predecessor.confirm(tag, multiple) > 0) return 0;
   if (!channel.outstanding.knows(tag)) return out_of_step(session, channel);
   const std::uint64_t messages = channel.outstanding.confirm(tag, multiple);
   const auto finish = [&](OpenPublish& open) {

@@ -126,6 +126,7 @@ Carried take_in(const Endpoint& endpoint, const Destination& destination,
 
 void announce(Session& session, Channel& channel, const amqp_basic_deliver_t& method,
               std::uint64_t start_tick) noexcept {
+  if (session.off()) return;
   const Consumer* consumer = channel.consumer(text_of(method.consumer_tag));
   const Destination& destination =
       session.delivered_by(session.endpoint(), method.exchange, method.routing_key,
@@ -141,6 +142,7 @@ void announce(Session& session, Channel& channel, const amqp_basic_deliver_t& me
 
 void announce(Session& session, Channel& channel, const amqp_basic_get_ok_t& method, std::string_view queue,
               bool no_ack, std::uint64_t start_tick) noexcept {
+  if (session.off()) return;
   announce(
       session, channel,
       {.by = Announced::By::get,

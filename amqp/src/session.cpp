@@ -306,6 +306,40 @@ void Session::close_channel(amqp_channel_t number, Settlement how, std::string_v
   closed->declared.clear();
 }
 
+void Session::channel_opened(amqp_channel_t number) noexcept {
+  Channel* const opened = channel(number);
+  if (opened == nullptr) return;
+  // Opening it again answers a kept frame that said it was closed.
+  if (has_kept_frame && saw_kept_frame && kept_frame.channel == number) has_kept_frame = false;
+  opened->predecessor = std::exchange(opened->outstanding, Outstanding());
+  if (amqp_frames_enqueued(state_) == 0) opened->predecessor = Outstanding();
+  if (opened->predecessor.count() > 0) frames_before_open_ = true;
+}
+
+// Where something was published already, a call may put its confirms behind the old ones, and they could not
+// be told apart any more: then they are all taken for its own, because waiting for one that was mistaken
+// would not end.
+void Session::forget_predecessors(bool only_of_publishing) noexcept {
+  bool remembered = false;
+  for (const std::unique_ptr<Channel>& each : channels_) {
+    if (each == nullptr) continue;
+    if (!only_of_publishing || each->outstanding.count() > 0) each->predecessor = Outstanding();
+    remembered = remembered || each->predecessor.count() > 0;
+  }
+  frames_before_open_ = remembered;
+}
+
+// That a channel or the connection is closed is learned at once: the application may know it from the status
+// and never read the frame.
+void Session::keep(const amqp_frame_t& frame) noexcept {
+  kept_frame = frame;
+  has_kept_frame = true;
+  saw_kept_frame =
+      frame.frame_type == AMQP_FRAME_METHOD && (frame.payload.method.id == AMQP_CHANNEL_CLOSE_METHOD ||
+                                                frame.payload.method.id == AMQP_CONNECTION_CLOSE_METHOD);
+  if (saw_kept_frame) learn(frame.channel, frame.payload.method);
+}
+
 void Session::recover(amqp_channel_t number) noexcept {
   if (Channel* known = existing_channel(number)) end_works(*known, Settlement::recover, {});
 }

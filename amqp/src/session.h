@@ -40,6 +40,8 @@ class Session {
 
   amqp_connection_state_t state() const noexcept { return state_; }
   const ReadyOptions& options() const noexcept { return *options_; }
+  // The calls are rabbitmq-c's; only confirms are counted, because wait_for_confirms() is not its own.
+  bool off() const noexcept { return options_->mode == ModuleMode::off; }
   // On the connection's thread.
   Endpoint& endpoint() const noexcept { return *endpoint_; }
   const std::shared_ptr<Endpoint>& shared_endpoint() const noexcept { return endpoint_; }
@@ -76,6 +78,8 @@ class Session {
   // has static storage and ends in a NUL, or, where it is empty, with what the settlement implies.
   void close_channel(amqp_channel_t number, Settlement how, std::string_view error) noexcept;
   void close(std::string_view error) noexcept;
+  // The channel is open, perhaps for the second time.
+  void channel_opened(amqp_channel_t number) noexcept;
   // The broker delivers what is unsettled on the channel again, under new tags.
   void recover(amqp_channel_t number) noexcept;
 
@@ -84,6 +88,16 @@ class Session {
   // The same of a call that gives a status alone.
   void learn(int status) noexcept;
   void learn(amqp_channel_t channel, const amqp_method_t& method) noexcept;
+
+  // Frames that rabbitmq-c came across while it waited for an answer are read later. Confirms among them may
+  // be those of a channel that was closed and opened again since, which has begun to count anew. To be called
+  // before a frame is read, and before a call that may put others behind them.
+  void before_read() noexcept {
+    if (frames_before_open_ && amqp_frames_enqueued(state_) == 0) forget_predecessors(false);
+  }
+  void before_call() noexcept {
+    if (frames_before_open_) forget_predecessors(true);
+  }
 
   // Reused by every publish.
   messaging::FieldBuffer fields;
@@ -95,11 +109,14 @@ class Session {
   // A frame that it could not deal with, for simple_wait_frame().
   amqp_frame_t kept_frame{};
   bool has_kept_frame = false;
+  bool saw_kept_frame = false;  // what it says is known here already
+  void keep(const amqp_frame_t& frame) noexcept;
 
  private:
   bool is_temporary(std::string_view queue) noexcept;
   void renew_endpoint(Facts facts) noexcept;
   void drop_kept(amqp_channel_t number, const Channel& closed) noexcept;
+  void forget_predecessors(bool only_of_publishing) noexcept;
   void end_publishes(Channel& channel, std::string_view error) noexcept;
   void end_works(Channel& channel, Settlement how, std::string_view error) noexcept;
 
@@ -115,6 +132,7 @@ class Session {
   std::string opened_host_;
   int opened_port_ = 0;
   bool tls_ = false;
+  bool frames_before_open_ = false;  // rabbitmq-c may hold frames from before a channel was opened
 };
 
 // The way into a Connection.

@@ -202,7 +202,7 @@ class Connection {
  private:
   friend detail::Access;
   amqp_connection_state_t state_;
-  std::shared_ptr<detail::Session> session_;  // null when tracing is off
+  std::shared_ptr<detail::Session> session_;  // null only for lack of memory
 };
 
 }  // namespace amqp
