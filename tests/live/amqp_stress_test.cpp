@@ -220,7 +220,7 @@ TEST_F(AmqpStress, SettlementsRaceWithTheEndsOfDetachedWork) {
     while (std::optional<amqp::ProcessSpan> span = left.wait()) {
       {
         const amqp::ProcessActivation activation = span->activate();
-        start_span("late");
+        const Span late = start_span("late");
       }
       span->span().set("app.late", true);
       span->end();
@@ -310,7 +310,7 @@ TEST_F(AmqpStress, AConnectionIsDestroyedWhileItsWorkGoesOn) {
       finisher = std::thread([&left] {
         while (std::optional<amqp::ProcessSpan> span = left.wait()) {
           const amqp::ProcessActivation activation = span->activate();
-          start_span("late");
+          const Span late = start_span("late");
         }
       });
     }
@@ -325,7 +325,9 @@ TEST_F(AmqpStress, AConnectionIsDestroyedWhileItsWorkGoesOn) {
         ASSERT_TRUE(envelope);
         left.put(amqp::process(*amqp, *envelope).detach());
       }
-      if (round % 2 == 0) EXPECT_EQ(to_string(amqp->connection_close(AMQP_REPLY_SUCCESS)), "normal");
+      if (round % 2 == 0) {
+        EXPECT_EQ(to_string(amqp->connection_close(AMQP_REPLY_SUCCESS)), "normal");
+      }
     }
     left.close();
     for (std::thread& finisher : finishers)

@@ -41,7 +41,9 @@ class Both {
   void take(std::uint64_t tag) {
     Entry entry;
     ASSERT_EQ(ring_.take(tag, entry), model_.erase(tag) == 1) << tag;
-    if (entry != nullptr) ASSERT_EQ(*entry, tag);
+    if (entry != nullptr) {
+      ASSERT_EQ(*entry, tag);
+    }
   }
   void take_up_to(std::uint64_t last) {
     for (;;) {
@@ -72,7 +74,9 @@ class Both {
   void find(std::uint64_t tag) {
     const Entry* found = ring_.find(tag);
     ASSERT_EQ(found != nullptr, model_.contains(tag)) << tag;
-    if (found != nullptr) ASSERT_EQ(**found, tag);
+    if (found != nullptr) {
+      ASSERT_EQ(**found, tag);
+    }
   }
   const TagRing<Entry>& ring() const { return ring_; }
   const std::set<std::uint64_t>& model() const { return model_; }
@@ -176,7 +180,7 @@ TEST(AmqpTagRing, AllocatesNothingWhileItDoesNotGrow) {
   if (!test::allocations_are_counted) GTEST_SKIP() << "sanitizers bring a heap of their own";
   TagRing<std::uint64_t> ring(100'000);
   std::uint64_t tag = 0;
-  for (; tag < 60; ++tag)
+  for (; tag < 20; ++tag)
     ASSERT_TRUE(ring.append(tag + 1, tag));
   const std::uint64_t before = test::allocations_of_this_thread();
   for (; tag < 10'000; ++tag) {
