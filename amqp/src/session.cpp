@@ -143,13 +143,20 @@ const Destination& Session::published_to(amqp_bytes_t exchange, amqp_bytes_t rou
 
 const Destination& Session::delivered_by(amqp_bytes_t exchange, amqp_bytes_t routing_key,
                                          std::string_view queue) noexcept {
-  const Route route{text_of(exchange), text_of(routing_key), queue, true, is_temporary(queue)};
-  std::shared_ptr<Endpoint> endpoint;
-  {
-    const std::lock_guard guard(lock_);
-    endpoint = endpoint_;
+  if (last_delivered_ != nullptr) {
+    const Route& last = last_delivered_->route();
+    if (!last_delivered_->summarized() && last.queue == queue && last.routing_key == text_of(routing_key) &&
+        last.exchange == text_of(exchange)) {
+      return *last_delivered_;
+    }
   }
-  return endpoint->destination(route);
+  last_delivered_ = &delivered_by(*endpoint_, exchange, routing_key, queue);
+  return *last_delivered_;
+}
+
+const Destination& Session::delivered_by(Endpoint& endpoint, amqp_bytes_t exchange, amqp_bytes_t routing_key,
+                                         std::string_view queue) noexcept {
+  return endpoint.destination({text_of(exchange), text_of(routing_key), queue, true, is_temporary(queue)});
 }
 
 bool Session::is_temporary(std::string_view queue) noexcept {
@@ -170,6 +177,7 @@ void Session::set_temporary(std::string_view queue) noexcept {
     if (temporary_queues_.size() < max_temporary_queues) temporary_queues_.insert(std::move(name));
     any_temporary_.store(true, std::memory_order_relaxed);
     last_published_ = nullptr;
+    last_delivered_ = nullptr;
   } catch (...) {
   }
 }
@@ -218,6 +226,7 @@ void Session::renew_endpoint(Facts facts) noexcept {
     const std::lock_guard guard(lock_);
     endpoint_.swap(renewed);
     last_published_ = nullptr;
+    last_delivered_ = nullptr;
   } catch (...) {
   }
 }

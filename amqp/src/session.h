@@ -58,7 +58,11 @@ class Session {
 
   // The destination of a publish; the last one is remembered.
   const Destination& published_to(amqp_bytes_t exchange, amqp_bytes_t routing_key) noexcept;
+  // The destination of a delivery; the last one is remembered.
   const Destination& delivered_by(amqp_bytes_t exchange, amqp_bytes_t routing_key,
+                                  std::string_view queue) noexcept;
+  // The same on any thread, for an endpoint that the caller holds.
+  const Destination& delivered_by(Endpoint& endpoint, amqp_bytes_t exchange, amqp_bytes_t routing_key,
                                   std::string_view queue) noexcept;
   void set_temporary(std::string_view queue) noexcept;
 
@@ -103,6 +107,7 @@ class Session {
   std::shared_ptr<Endpoint> endpoint_;                // written under the lock
   std::vector<std::unique_ptr<Channel>> channels_;    // by number; changed under the lock
   const Destination* last_published_ = nullptr;       // of the endpoint
+  const Destination* last_delivered_ = nullptr;       // likewise
   std::unordered_set<std::string> temporary_queues_;  // bounded; under the lock
   std::atomic<bool> any_temporary_{false};
   std::string opened_host_;

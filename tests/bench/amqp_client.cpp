@@ -7,6 +7,9 @@ namespace midtrace::bench {
 namespace {
 
 constexpr amqp_channel_t channel = 1;
+// Consumer tags.
+constexpr std::string_view acknowledging = "acknowledging";
+constexpr std::string_view careless = "careless";
 // rabbitmq-c keeps what it has decoded until it is told to let it go.
 constexpr std::uint64_t release_every = 50;
 
@@ -38,18 +41,23 @@ bool AmqpClient::connect(bool confirms) {
   wire_.put_method(channel, AMQP_CHANNEL_OPEN_OK_METHOD, &opened);
   if ((traced_ ? traced_->channel_open(channel) : amqp_channel_open(state_, channel)) == nullptr)
     return false;
-  amqp_basic_consume_ok_t consuming{};
-  consuming.consumer_tag = amqp_view("consumer");
-  wire_.put_method(channel, AMQP_BASIC_CONSUME_OK_METHOD, &consuming);
-  const amqp_bytes_t queue = amqp_view("orders");
-  if ((traced_ ? traced_->basic_consume(channel, queue, amqp_empty_bytes, 0, 0, 0, amqp_empty_table)
-               : amqp_basic_consume(state_, channel, queue, amqp_empty_bytes, 0, 0, 0, amqp_empty_table)) ==
-      nullptr)
-    return false;
+  if (!add_consumer(acknowledging, false) || !add_consumer(careless, true)) return false;
   if (!confirms) return true;
   const amqp_confirm_select_ok_t selected{};
   wire_.put_method(channel, AMQP_CONFIRM_SELECT_OK_METHOD, &selected);
   return (traced_ ? traced_->confirm_select(channel) : amqp_confirm_select(state_, channel)) != nullptr;
+}
+
+bool AmqpClient::add_consumer(std::string_view tag, bool no_ack) {
+  amqp_basic_consume_ok_t consuming{};
+  consuming.consumer_tag = amqp_view(tag);
+  wire_.put_method(channel, AMQP_BASIC_CONSUME_OK_METHOD, &consuming);
+  const amqp_bytes_t queue = amqp_view("orders");
+  const amqp_boolean_t quietly = no_ack ? 1 : 0;
+  return (traced_ ? traced_->basic_consume(channel, queue, consuming.consumer_tag, 0, quietly, 0,
+                                           amqp_empty_table)
+                  : amqp_basic_consume(state_, channel, queue, consuming.consumer_tag, 0, quietly, 0,
+                                       amqp_empty_table)) != nullptr;
 }
 
 void AmqpClient::publish() {
@@ -90,12 +98,12 @@ void AmqpClient::read_confirms(std::size_t count) {
   }
 }
 
-void AmqpClient::put_deliveries(std::size_t count, std::string_view header) {
+void AmqpClient::put_deliveries(std::size_t count, std::string_view header, bool acknowledged) {
   const WithHeader with(properties_, header);
   const std::string_view body(payload_, sizeof(payload_));
   for (std::size_t i = 0; i < count; ++i)
-    wire_.put_delivery(channel, ++delivered_, "shop", "orders", header.empty() ? properties_ : with.get(),
-                       body);
+    wire_.put_delivery(channel, acknowledged ? acknowledging : careless, ++delivered_, "shop", "orders",
+                       header.empty() ? properties_ : with.get(), body);
 }
 
 bool AmqpClient::next(amqp_envelope_t& envelope) {
@@ -164,6 +172,14 @@ void AmqpClient::consume_batch(std::size_t size, bool by_hand) {
   }
   for (amqp_envelope_t& envelope : batch_)
     amqp_destroy_envelope(&envelope);
+}
+
+void AmqpClient::consume_unacknowledged(bool by_hand) {
+  amqp_envelope_t envelope;
+  if (!next(envelope)) return;
+  if (by_hand) look_by_hand(envelope);
+  amqp_destroy_envelope(&envelope);
+  release();
 }
 
 void AmqpClient::consume_and_leave() {

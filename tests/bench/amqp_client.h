@@ -43,7 +43,8 @@ class WithHeader {
   amqp_basic_properties_t properties_;
 };
 
-// A connection with channel 1 open, in confirm mode when asked, and a consumer of `orders`.
+// A connection with channel 1 open, in confirm mode when asked, and consumers of `orders`: one that
+// acknowledges, one that does not.
 class AmqpClient {
  public:
   AmqpClient(bool traced, bool confirms);
@@ -65,16 +66,19 @@ class AmqpClient {
   void read_confirms(std::size_t count);
 
   // `count` deliveries into the wire, with this header unless it is empty.
-  void put_deliveries(std::size_t count, std::string_view header);
+  void put_deliveries(std::size_t count, std::string_view header, bool acknowledged = true);
   // Reads one, works on it and acknowledges it. `by_hand` looks for the header.
   void consume_one(bool by_hand);
   // Reads `size` of them, works on all as one batch, and acknowledges them with one multiple ack.
   void consume_batch(std::size_t size, bool by_hand);
+  // Reads one of those that are not to be acknowledged, and looks for the header at most.
+  void consume_unacknowledged(bool by_hand);
   // Reads without acknowledging, and acknowledges later; the number of those that stay grows.
   void consume_and_leave();
 
  private:
   bool connect(bool confirms);
+  bool add_consumer(std::string_view tag, bool no_ack);
   bool next(amqp_envelope_t& envelope);
   void ack(std::uint64_t tag, bool multiple);
   void release();

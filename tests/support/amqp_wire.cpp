@@ -112,11 +112,11 @@ void AmqpWire::put_content(amqp_channel_t channel, const amqp_basic_properties_t
   if (!body.empty()) put_frame(AMQP_FRAME_BODY, channel, body);
 }
 
-void AmqpWire::put_delivery(amqp_channel_t channel, std::uint64_t tag, std::string_view exchange,
-                            std::string_view routing_key, const amqp_basic_properties_t& properties,
-                            std::string_view body) {
+void AmqpWire::put_delivery(amqp_channel_t channel, std::string_view consumer, std::uint64_t tag,
+                            std::string_view exchange, std::string_view routing_key,
+                            const amqp_basic_properties_t& properties, std::string_view body) {
   amqp_basic_deliver_t deliver{};
-  deliver.consumer_tag = view("consumer");
+  deliver.consumer_tag = view(consumer);
   deliver.delivery_tag = tag;
   deliver.exchange = view(exchange);
   deliver.routing_key = view(routing_key);

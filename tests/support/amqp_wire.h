@@ -41,9 +41,9 @@ class AmqpWire {
   // `decoded` is the method's structure of amqp_framing.h.
   void put_method(amqp_channel_t channel, amqp_method_number_t method, const void* decoded);
   void put_content(amqp_channel_t channel, const amqp_basic_properties_t& properties, std::string_view body);
-  void put_delivery(amqp_channel_t channel, std::uint64_t tag, std::string_view exchange,
-                    std::string_view routing_key, const amqp_basic_properties_t& properties,
-                    std::string_view body);
+  void put_delivery(amqp_channel_t channel, std::string_view consumer, std::uint64_t tag,
+                    std::string_view exchange, std::string_view routing_key,
+                    const amqp_basic_properties_t& properties, std::string_view body);
   void put_confirm(amqp_channel_t channel, std::uint64_t tag, bool multiple);
 
   // Bytes that the client has not read yet.

@@ -114,7 +114,7 @@ class Client {
     release();
   }
   void put_delivery(const amqp_basic_properties_t& properties) {
-    wire_.put_delivery(channel, ++delivered_, "shop", "orders", properties, body);
+    wire_.put_delivery(channel, "consumer", ++delivered_, "shop", "orders", properties, body);
   }
   void consume() {
     amqp_envelope_t envelope;
