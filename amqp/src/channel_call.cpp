@@ -32,7 +32,7 @@ Span start_channel_span(const Session& session, std::string_view method, std::st
     attributes.push_back({semconv::messaging_system, StaticString("rabbitmq")});
     attributes.push_back({semconv::messaging_operation_name, method});
     if (!shown.empty()) attributes.push_back({semconv::messaging_destination_name, shown});
-    endpoint.add_common(attributes);
+    endpoint.add_common(attributes, true);
     Span span = endpoint.options().tracer.start(
         span_name, {.kind = SpanKind::client, .parent = &ambient, .attributes = attributes});
     run_start_hook(endpoint, span, {Operation::channel, shown});

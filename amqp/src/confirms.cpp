@@ -79,7 +79,14 @@ int next_frame(Session& session, Deadline& deadline, amqp_frame_t& frame) {
       }
       continue;
     }
-    if (reply.reply_type != AMQP_RESPONSE_LIBRARY_EXCEPTION) return AMQP_STATUS_CONNECTION_CLOSED;
+    if (reply.reply_type != AMQP_RESPONSE_LIBRARY_EXCEPTION) {
+      // A channel.close or connection.close between a delivery and its content, which was taken.
+      frame = amqp_frame_t{};
+      frame.frame_type = AMQP_FRAME_METHOD;
+      frame.channel = reply.reply.id == AMQP_CONNECTION_CLOSE_METHOD ? amqp_channel_t{0} : envelope.channel;
+      frame.payload.method = reply.reply;
+      return AMQP_STATUS_OK;
+    }
     if (reply.library_error != AMQP_STATUS_UNEXPECTED_STATE) return reply.library_error;
     const struct timeval at_once {};
     return amqp_simple_wait_frame_noblock(session.state(), &frame, &at_once);
@@ -151,6 +158,7 @@ Confirms Connection::wait_for_confirms(amqp_channel_t channel, const struct time
       session_->has_kept_frame = true;
       result.status = AMQP_STATUS_UNEXPECTED_STATE;
     }
+    if (!waited->confirming) result.status = AMQP_STATUS_UNEXPECTED_STATE;  // the broker counts otherwise
     if (result.status != AMQP_STATUS_OK) return result;
   }
   return result;

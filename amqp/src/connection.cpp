@@ -253,9 +253,9 @@ amqp_rpc_reply_t Connection::consume_message(amqp_envelope_t* envelope, const st
       session.learn(reply.library_error);
     }
   } else if (reply.reply_type == AMQP_RESPONSE_SERVER_EXCEPTION) {
-    // Of a channel or connection that closed between a delivery and its content; which channel is not said.
+    // The channel or connection closed between a delivery and its content.
     detail::nothing_received(session, {}, tick, detail::error_name(reply));
-    session.learn(0, reply);
+    session.learn(envelope->channel, reply);
   }
   return reply;
 }

@@ -141,7 +141,7 @@ const Destination& Endpoint::destination(const Route& route) noexcept {
   return found != nullptr ? *found : nameless_;
 }
 
-void Endpoint::add_common(std::vector<Attribute>& attributes) const {
+void Endpoint::add_common(std::vector<Attribute>& attributes, bool sends) const {
   if (!facts_.connection_name.empty()) {
     attributes.push_back({semconv::messaging_client_id, std::string_view(facts_.connection_name)});
   }
@@ -149,7 +149,7 @@ void Endpoint::add_common(std::vector<Attribute>& attributes) const {
     attributes.push_back({semconv::server_address, std::string_view(facts_.server_host)});
     if (facts_.server_port != 0) attributes.push_back({semconv::server_port, facts_.server_port});
   }
-  if (!facts_.peer_address.empty()) {
+  if (sends && !facts_.peer_address.empty()) {
     attributes.push_back({semconv::network_peer_address, std::string_view(facts_.peer_address)});
     if (facts_.peer_port != 0) attributes.push_back({semconv::network_peer_port, facts_.peer_port});
   }
@@ -184,7 +184,7 @@ const PreparedSpan* Endpoint::prepare(const Destination& destination, Operation 
     if (!settles && !destination.routing_key().empty()) {
       attributes.push_back({semconv::messaging_rabbitmq_destination_routing_key, destination.routing_key()});
     }
-    add_common(attributes);
+    add_common(attributes, operation != Operation::process);
     if (options_->old_names && !names.old.text().empty())
       attributes.push_back({semconv::deprecated_messaging_operation, names.old});
 

@@ -113,8 +113,9 @@ class Endpoint {
         destination.prepared_[static_cast<std::size_t>(operation)].load(std::memory_order_acquire);
     return known != nullptr ? known : prepare(destination, operation);
   }
-  // What every span has that is no matter of its destination.
-  void add_common(std::vector<Attribute>& attributes) const;
+  // What every span has that is no matter of its destination. `sends`: whether the operation talks to the
+  // peer.
+  void add_common(std::vector<Attribute>& attributes, bool sends) const;
 
   messaging::DetachedSpans& detached_spans() noexcept { return detached_spans_; }
 

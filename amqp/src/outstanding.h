@@ -53,6 +53,9 @@ class Outstanding {
     return confirmed;
   }
 
+  // Whether a message of this number was published. A confirm of another one is not about what is counted
+  // here.
+  bool knows(std::uint64_t tag) const noexcept { return tag < next_; }
   std::uint64_t count() const noexcept { return count_; }
   std::uint64_t given_up() const noexcept { return given_up_; }
 

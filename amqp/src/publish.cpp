@@ -207,6 +207,13 @@ bool is_open(const OpenPublish& open) noexcept {
   return open.pending.recording() || (open.rare != nullptr && open.rare->has_span);
 }
 
+messaging::Origin origin_of(const Session& session, const SpanContext& context) noexcept {
+  const messaging::ThreadState* thread = messaging::existing_thread_state();
+  const messaging::ThreadState nothing_received;
+  return messaging::origin_of(session.options().user.existing_context,
+                              thread != nullptr ? *thread : nothing_received, context);
+}
+
 int publish_traced(Session& session, Channel* channel, const Publish& publish, const Destination& destination,
                    Context& ambient, const Context* stored, std::optional<OpenPublish>& open) {
   const PreparedSpan* prepared = session.endpoint().prepared(destination, Operation::publish);
@@ -214,13 +221,12 @@ int publish_traced(Session& session, Channel* channel, const Publish& publish, c
   const std::span<const std::string_view> fields = propagator().fields();
   const TableReader reader(headers_of(publish.properties), fields, true);
   const Outgoing out = outgoing(session, publish, reader);
-  messaging::ThreadState* thread = messaging::existing_thread_state();
 
   Context existing;
   messaging::Origin origin{messaging::Found::nothing};
-  if (reader.has_fields() && thread != nullptr) {
+  if (reader.has_fields()) {
     propagator().extract(reader, existing);
-    origin = messaging::origin_of(session.options().user.existing_context, *thread, existing.span);
+    origin = origin_of(session, existing.span);
     if (origin.found == messaging::Found::application) stored = nullptr;  // the message has one of its own
     messaging::distrust(origin.incoming, existing.span);
   }
@@ -263,14 +269,11 @@ int propagate_only(Session& session, const Publish& publish, const Destination& 
   if (destination.unpropagated() || (!messaging::says_something(carried.span) && carried.baggage.empty()))
     return send(session, publish, publish.properties);
   const TableReader reader(headers_of(publish.properties), propagator().fields(), true);
-  const messaging::ThreadState* thread = messaging::existing_thread_state();
-  if (reader.has_fields() && thread != nullptr) {
+  if (reader.has_fields()) {
     Context existing;
     propagator().extract(reader, existing);
-    if (messaging::origin_of(session.options().user.existing_context, *thread, existing.span).found ==
-        messaging::Found::application) {
+    if (origin_of(session, existing.span).found == messaging::Found::application)
       return send(session, publish, publish.properties);
-    }
   }
   return send_with(outgoing(session, publish, reader), carried);
 }
@@ -343,8 +346,31 @@ void finish_publish(Endpoint& endpoint, OpenPublish&& publish, std::string_view 
   finish_span(endpoint, span, {Operation::publish, publish.destination->name()});
 }
 
+namespace {
+
+// The broker counts otherwise: the channel had been in confirm mode before. What is open ends without its
+// confirm, rather than with another message's.
+std::uint64_t out_of_step(Session& session, Channel& channel) noexcept {
+  if (!channel.confirming) return 0;
+  report(
+      Severity::warning, "amqp.confirms_out_of_step",
+      "A RabbitMQ channel confirmed a message that was not published through its Connection, so its publish "
+      "spans end with their calls. Select confirm mode through the Connection, and publish through it "
+      "alone.");
+  channel.confirming = false;
+  OpenPublish open;
+  while (channel.publishes.take_oldest(all, open))
+    finish_publish(session.endpoint(), std::move(open), {});
+  const std::uint64_t messages = channel.outstanding.count();
+  channel.outstanding = Outstanding();
+  return messages;
+}
+
+}  // namespace
+
 std::uint64_t confirmed(Session& session, Channel& channel, std::uint64_t tag, bool multiple,
                         bool refused) noexcept {
+  if (!channel.outstanding.knows(tag)) return out_of_step(session, channel);
   const std::uint64_t messages = channel.outstanding.confirm(tag, multiple);
   const auto finish = [&](OpenPublish& open) {
     std::string_view error;
