@@ -55,19 +55,17 @@ struct Outgoing {
   Session& session;
   const Publish& publish;
   const TableReader& reader;
-  std::size_t limit;  // of the header frame's payload
-  std::size_t room;   // bytes left below it once an old context has made way; 0 also when nobody may touch it
+  std::size_t kept;  // what the caller's table takes once an old context has made way
+  std::size_t room;  // left in the header frame beside that; 0 also when nobody may touch it
 };
 
 Outgoing outgoing(Session& session, const Publish& publish, const TableReader& reader) noexcept {
+  const std::optional<std::size_t> table = reader.wire_bytes();
+  if (!table.has_value()) return {session, publish, reader, 0, 0};
+  const std::size_t kept = *table - reader.context_wire_bytes();
+  const std::optional<std::size_t> payload = header_frame_payload_bytes(publish.properties, kept);
   const std::size_t limit = frame_room(session);
-  std::size_t room = 0;
-  if (const std::optional<std::size_t> table = reader.wire_bytes(); table.has_value()) {
-    const std::optional<std::size_t> payload =
-        header_frame_payload_bytes(publish.properties, *table - reader.context_wire_bytes());
-    if (payload.has_value() && *payload < limit) room = limit - *payload;
-  }
-  return {session, publish, reader, limit, room};
+  return {session, publish, reader, kept, payload.has_value() && *payload < limit ? limit - *payload : 0};
 }
 
 // Whether the context of a child of `parent` will fit, judged before its span exists. Ids and decisions have
@@ -99,16 +97,17 @@ int send_with(const Outgoing& out, const Context& carried) noexcept {
   fields.clear();
   propagator().inject(carried, fields);
   if (fields.complete() && fields.size() == 0) return send(out.session, out.publish, out.publish.properties);
-  amqp_basic_properties_t properties{};
-  if (out.publish.properties != nullptr) properties = *out.publish.properties;
   OutgoingHeaders& headers = out.session.headers;
-  if (out.room > 0 && fields.complete() && headers.build(out.reader, fields)) {
-    const std::optional<std::size_t> payload = header_frame_payload_bytes(&properties, headers.wire_bytes());
-    if (payload.has_value() && *payload <= out.limit) {
-      properties._flags |= AMQP_BASIC_HEADERS_FLAG;
-      properties.headers = headers.table();
-      return send(out.session, out.publish, &properties);
+  if (out.room > 0 && headers.build(out.reader, fields) && headers.wire_bytes() <= out.kept + out.room) {
+    amqp_basic_properties_t properties;
+    if (out.publish.properties != nullptr) {
+      properties = *out.publish.properties;
+    } else {
+      properties._flags = 0;
     }
+    properties._flags |= AMQP_BASIC_HEADERS_FLAG;
+    properties.headers = headers.table();
+    return send(out.session, out.publish, &properties);
   }
   skip_injection();
   return send(out.session, out.publish, out.publish.properties);
@@ -173,7 +172,9 @@ int publish_for_the_call(const Outgoing& out, const Start& start, Context& ambie
 }
 
 // The span is kept until the confirm.
-int publish_until_confirm(const Outgoing& out, const Start& start, Context& ambient, OpenPublish& open) {
+int publish_until_confirm(const Outgoing& out, const Start& start, Context& ambient,
+                          std::optional<OpenPublish>& kept) {
+  OpenPublish& open = kept.emplace();
   const Options& user = out.session.options().user;
   // Before anything can throw: a span that is open has a destination.
   open.destination = &start.destination;
@@ -219,7 +220,7 @@ messaging::Origin origin_of(const Session& session, const SpanContext& context) 
 }
 
 int publish_traced(Session& session, Channel* channel, const Publish& publish, const Destination& destination,
-                   Context& ambient, const Context* stored, OpenPublish& open) {
+                   Context& ambient, const Context* stored, std::optional<OpenPublish>& open) {
   const PreparedSpan* prepared = session.endpoint().prepared(destination, Operation::publish);
   if (prepared == nullptr) return send(session, publish, publish.properties);
   const std::span<const std::string_view> fields = propagator().fields();
@@ -286,7 +287,7 @@ int propagate_only(Session& session, const Publish& publish, const Destination& 
 
 int publish(Session& session, const Publish& publish) noexcept {
   Channel* const channel = session.existing_channel(publish.channel);
-  OpenPublish open;
+  std::optional<OpenPublish> open;  // most publishes leave none, and to clear it takes time
   int status = AMQP_STATUS_OK;
   try {
     Context ambient = session.off() ? Context() : Context::current();
@@ -315,17 +316,17 @@ int publish(Session& session, const Publish& publish) noexcept {
   }
   if (channel != nullptr && channel->confirming && status == AMQP_STATUS_OK) {
     const std::uint64_t sequence = channel->outstanding.add();
-    if (is_open(open) && channel->publishes.append(sequence, open)) {
+    if (open.has_value() && is_open(*open) && channel->publishes.append(sequence, *open)) {
       channel->search_credit = std::min(channel->search_credit + credit_for_publish, most_credit);
       return status;
     }
   }
   // It failed, or there is no room to wait for more confirms.
-  if (is_open(open)) {
-    finish_publish(session.endpoint(), std::move(open),
+  if (open.has_value()) {
+    finish_publish(session.endpoint(), *std::move(open),
                    status == AMQP_STATUS_OK ? std::string_view() : status_name(status));
   }
-  session.learn(status);
+  session.failed_to_send(status);
   return status;
 }
 

@@ -93,9 +93,9 @@ Covered find_covered(Session& session, Channel& channel, const Settle& settle, S
   return covered;
 }
 
-Span start_settle_span(Session& session, const Settle& settle, const Covered& covered, SettleLinks& links) {
+Span start_settle_span(Session& session, const Settle& settle, const Covered& covered, SettleLinks& links,
+                       Context& parent) {
   const Endpoint& endpoint = session.endpoint();
-  Context parent = Context::current();
   const Destination& destination =
       covered.destination != nullptr ? *covered.destination : endpoint.nameless();
   const PreparedSpan* prepared = endpoint.prepared(destination, settle.operation);
@@ -154,13 +154,14 @@ int settle(Session& session, const Settle& settle) noexcept {
   Channel* const channel = session.existing_channel(settle.channel);
   Span span;
   const Destination* destination = nullptr;
-  if (channel != nullptr && session.options().user.settle_spans &&
-      tracing(session.endpoint(), Context::current())) {
+  const bool spans = channel != nullptr && session.options().user.settle_spans;
+  Context ambient = spans ? Context::current() : Context();
+  if (spans && tracing(session.endpoint(), ambient)) {
     try {
       const Covered covered = find_covered(session, *channel, settle, session.settle_links);
       destination = covered.destination;
       if (covered.messages > 0 || covered.untraced == 0)
-        span = start_settle_span(session, settle, covered, session.settle_links);
+        span = start_settle_span(session, settle, covered, session.settle_links, ambient);
     } catch (...) {
       count(Counter::dropped_no_record);
     }
