@@ -63,6 +63,7 @@ struct Consumer {
   std::string tag;
   std::string queue;
   bool no_ack = false;
+  bool cancelled = false;  // but its last deliveries may still come
 };
 
 // The message of which the content comes next.
@@ -84,6 +85,7 @@ struct Channel {
   // Publishes beyond end when the call returns.
   static constexpr std::size_t max_open_publishes = 131072;
   static constexpr std::size_t max_consumers = 1024;
+  static constexpr std::size_t max_cancelled = 16;  // of them
 
   bool confirming = false;
   bool transaction = false;
@@ -93,6 +95,9 @@ struct Channel {
   TagRing<OpenPublish> publishes{max_open_publishes};
   TagRing<Unacked> unacked{max_unacked};
   std::uint64_t last_returned = 0;  // sequence number of the publish that came back last
+  // How many open publishes may be looked at to find the returned ones. Every publish adds to it, so that the
+  // search stays linear when the broker returns what is not found: unsampled, or with a context of its own.
+  std::uint64_t search_credit = 0;
   std::vector<Consumer> consumers;
   Announced announced;
   // The last delivery that is not to be settled, which nothing else remembers.

@@ -2,7 +2,9 @@
 //
 // amqp_consume_message() is the only call that looks at the next frame without taking it, when it is not a
 // delivery. So where the connection has consumers it reads: a delivery is put aside whole for
-// consume_message(), anything else is then taken as a frame.
+// consume_message(), anything else is then taken as a frame. A broker that delivers faster than we read keeps
+// neither the call nor its memory going: there is a limit to the deliveries that are read after the timeout,
+// and to those that are put aside.
 #include <time.h>
 
 #include <algorithm>
@@ -24,6 +26,10 @@ namespace amqp {
 namespace {
 
 constexpr std::int64_t nanos_per_second = 1000000000;
+// More than any prefetch limit lets a consumer have.
+constexpr std::size_t max_kept_envelopes = 65536;
+// What a call reads that does not want to wait, or no longer, to come to the confirms behind it.
+constexpr int max_late_deliveries = 1024;
 
 std::int64_t now() noexcept {
   timespec time{};
@@ -35,8 +41,10 @@ std::int64_t now() noexcept {
 class Deadline {
  public:
   explicit Deadline(const struct timeval* timeout) noexcept : unlimited_(timeout == nullptr) {
+    constexpr std::int64_t longest = 1000000000;  // seconds
     if (!unlimited_)
-      end_ = now() + std::int64_t{timeout->tv_sec} * nanos_per_second + timeout->tv_usec * 1000;
+      end_ = now() + std::clamp<std::int64_t>(timeout->tv_sec, 0, longest) * nanos_per_second +
+             std::clamp<std::int64_t>(timeout->tv_usec, 0, longest) * 1000;
   }
   const struct timeval* left() noexcept {
     if (unlimited_) return nullptr;
@@ -46,9 +54,13 @@ class Deadline {
     return &left_;
   }
 
+  // Asked after each delivery: whether that was the last that may be read.
+  bool over() noexcept { return !unlimited_ && now() >= end_ && ++late_deliveries_ >= max_late_deliveries; }
+
  private:
   bool unlimited_;
   std::int64_t end_ = 0;
+  int late_deliveries_ = 0;
   struct timeval left_ {};
 };
 
@@ -65,21 +77,21 @@ int next_frame(Session& session, Deadline& deadline, amqp_frame_t& frame) {
     return amqp_simple_wait_frame_noblock(session.state(), &frame, deadline.left());
   }
   for (;; session.before_read()) {
+    if (session.kept_envelopes.size() >= max_kept_envelopes) return AMQP_STATUS_UNEXPECTED_STATE;
+    // Its place first, so that no delivery is lost without memory.
+    try {
+      session.kept_envelopes.emplace_back();
+    } catch (...) {
+      return AMQP_STATUS_NO_MEMORY;
+    }
     amqp_envelope_t envelope;
     const amqp_rpc_reply_t reply = amqp_consume_message(session.state(), &envelope, deadline.left(), 0);
     if (reply.reply_type == AMQP_RESPONSE_NORMAL) {
-      try {
-        session.kept_envelopes.push_back(envelope);
-      } catch (...) {
-        // It stays unacked, so the broker has it still.
-        amqp_destroy_envelope(&envelope);
-        report(Severity::error, "amqp.kept_envelopes",
-               "wait_for_confirms() had no memory to keep a delivery that came meanwhile; the broker "
-               "delivers it "
-               "again when the channel closes.");
-      }
+      session.kept_envelopes.back() = envelope;
+      if (deadline.over()) return AMQP_STATUS_TIMEOUT;
       continue;
     }
+    session.kept_envelopes.pop_back();
     if (reply.reply_type != AMQP_RESPONSE_LIBRARY_EXCEPTION) {
       // A channel.close or connection.close between a delivery and its content, which was taken.
       frame = amqp_frame_t{};
@@ -161,6 +173,8 @@ Confirms Connection::wait_for_confirms(amqp_channel_t channel, const struct time
     if (!waited->confirming) result.status = AMQP_STATUS_UNEXPECTED_STATE;  // the broker counts otherwise
     if (result.status != AMQP_STATUS_OK) return result;
   }
+  // What was given up may have been refused.
+  if (waited->outstanding.take_given_up() != 0) result.status = AMQP_STATUS_NO_MEMORY;
   return result;
 }
 

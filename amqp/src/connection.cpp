@@ -60,6 +60,7 @@ ConnectionCall::~ConnectionCall() {
 
 amqp_rpc_reply_t ConnectionCall::logged_in(const char* vhost, amqp_rpc_reply_t reply) noexcept {
   if (session_ == nullptr) return reply;
+  session_->has_kept_frame = false;  // of a connection before this one; the login has released its memory
   if (reply.reply_type == AMQP_RESPONSE_NORMAL) {
     session_->logged_in(vhost);
   } else {
@@ -340,7 +341,10 @@ amqp_basic_consume_ok_t* Connection::basic_consume(amqp_channel_t channel, amqp_
 
 amqp_basic_cancel_ok_t* Connection::basic_cancel(amqp_channel_t channel, amqp_bytes_t consumer_tag) noexcept {
   ChannelCall call(session_.get(), channel, "basic.cancel");
-  return call.answered(amqp_basic_cancel(state_, channel, consumer_tag));
+  amqp_basic_cancel_ok_t* cancelled = call.answered(amqp_basic_cancel(state_, channel, consumer_tag));
+  if (cancelled != nullptr && session_ != nullptr)
+    session_->cancel_consumer(channel, detail::text_of(consumer_tag));
+  return cancelled;
 }
 
 // --- Settling.

@@ -1,5 +1,6 @@
 #include "publish.h"
 
+#include <algorithm>
 #include <limits>
 #include <optional>
 #include <span>
@@ -32,6 +33,9 @@ namespace {
 constexpr std::size_t frame_overhead = 8;
 // With this much room left no context is too large, and its size need not be known before the span starts.
 constexpr std::size_t ample_room = 32768;
+// For Channel::search_credit. A publish that comes back is looked at twice or so.
+constexpr std::uint64_t credit_for_publish = 8;
+constexpr std::uint64_t most_credit = std::uint64_t{1} << 20U;
 constexpr std::uint64_t all = std::numeric_limits<std::uint64_t>::max();
 
 int send(Session& session, const Publish& publish, const amqp_basic_properties_t* properties) noexcept {
@@ -171,6 +175,10 @@ int publish_for_the_call(const Outgoing& out, const Start& start, Context& ambie
 // The span is kept until the confirm.
 int publish_until_confirm(const Outgoing& out, const Start& start, Context& ambient, OpenPublish& open) {
   const Options& user = out.session.options().user;
+  // Before anything can throw: a span that is open has a destination.
+  open.destination = &start.destination;
+  open.kind = start.options.kind;
+  open.mandatory = out.publish.mandatory != 0;
   SpanContext own;
   if (user.on_start || !user.captured_headers.empty() || start.destination.summarized()) {
     Span span = start_span(out.session, out.publish, start);
@@ -194,9 +202,6 @@ int publish_until_confirm(const Outgoing& out, const Start& start, Context& ambi
       if (user.capture_body_size) open.body_size = static_cast<std::int64_t>(out.publish.body.len);
     }
   }
-  open.destination = &start.destination;
-  open.kind = start.options.kind;
-  open.mandatory = out.publish.mandatory != 0;
   if (start.wanted && start.fits)
     open.carried = (start.stored != nullptr ? start.stored->span : own).span_id.value;
   return send_traced(out, start, ambient, own);
@@ -310,13 +315,17 @@ int publish(Session& session, const Publish& publish) noexcept {
   }
   if (channel != nullptr && channel->confirming && status == AMQP_STATUS_OK) {
     const std::uint64_t sequence = channel->outstanding.add();
-    if (is_open(open) && channel->publishes.append(sequence, open)) return status;
+    if (is_open(open) && channel->publishes.append(sequence, open)) {
+      channel->search_credit = std::min(channel->search_credit + credit_for_publish, most_credit);
+      return status;
+    }
   }
   // It failed, or there is no room to wait for more confirms.
   if (is_open(open)) {
     finish_publish(session.endpoint(), std::move(open),
                    status == AMQP_STATUS_OK ? std::string_view() : status_name(status));
   }
+  session.learn(status);
   return status;
 }
 
@@ -389,12 +398,36 @@ std::uint64_t confirmed(Session& session, Channel& channel, std::uint64_t tag, b
   return messages;
 }
 
+namespace {
+
+// Whether a search among the open publishes may look at one more.
+class SearchLimit {
+ public:
+  explicit SearchLimit(Channel& channel) noexcept : channel_(channel) {}
+  bool reached() noexcept {
+    if (channel_.search_credit > 0) {
+      --channel_.search_credit;
+      return false;
+    }
+    return looked_++ >= free_looks;
+  }
+
+ private:
+  static constexpr int free_looks = 64;
+  Channel& channel_;
+  int looked_ = 0;
+};
+
+}  // namespace
+
 void returned(Channel& channel, const amqp_basic_return_t& method) noexcept {
   channel.announced = {.by = Announced::By::returned};
   const std::string_view exchange = text_of(method.exchange);
   const std::string_view routing_key = text_of(method.routing_key);
   // Returns come in the order of the publishes, so those before the last one have had theirs.
+  SearchLimit limit(channel);
   channel.publishes.visit_from(channel.last_returned + 1, [&](std::uint64_t tag, OpenPublish& open) {
+    if (limit.reached()) return false;
     const Route& route = open.destination->route();
     const bool same = open.mandatory && open.returned == 0 && route.exchange == exchange &&
                       (open.destination->summarized() || route.routing_key == routing_key);
@@ -412,13 +445,15 @@ void returned_content(Channel& channel, const amqp_basic_properties_t* propertie
   channel.announced = Announced();
   OpenPublish* guessed = guess != 0 ? channel.publishes.find(guess) : nullptr;
   const std::uint64_t carried = carried_context(properties).span.span_id.value;
-  if (carried == 0 || (guessed != nullptr && guessed->carried == carried)) {
+  // One that was sent without a context of ours is known by its route alone.
+  if (carried == 0 || (guessed != nullptr && (guessed->carried == carried || guessed->carried == 0))) {
     if (guess != 0) channel.last_returned = guess;
     return;
   }
-  if (guessed != nullptr && guessed->carried == 0) return;  // it carried none of ours
   if (guessed != nullptr) guessed->returned = 0;
+  SearchLimit limit(channel);
   channel.publishes.visit_from(channel.last_returned + 1, [&](std::uint64_t tag, OpenPublish& open) {
+    if (limit.reached()) return false;
     if (open.carried != carried) return true;
     open.returned = code;
     channel.last_returned = tag;

@@ -57,10 +57,12 @@ class Session {
   bool has_consumers() const noexcept;
   void add_consumer(amqp_channel_t channel, std::string_view tag, std::string_view queue,
                     bool no_ack) noexcept;
+  void cancel_consumer(amqp_channel_t channel, std::string_view tag) noexcept;
 
   // The destination of a publish; the last one is remembered.
   const Destination& published_to(amqp_bytes_t exchange, amqp_bytes_t routing_key) noexcept;
-  const Destination& delivered_by(amqp_bytes_t exchange, amqp_bytes_t routing_key,
+  // Any thread; of this endpoint, which is the session's or, on other threads, was until a moment ago.
+  const Destination& delivered_by(Endpoint& endpoint, amqp_bytes_t exchange, amqp_bytes_t routing_key,
                                   std::string_view queue) noexcept;
   void set_temporary(std::string_view queue) noexcept;
 
@@ -111,6 +113,7 @@ class Session {
   bool is_temporary(std::string_view queue) noexcept;
   void renew_endpoint(Facts facts) noexcept;
   void forget_predecessors(bool only_of_publishing) noexcept;
+  void drop_kept(amqp_channel_t number, const Channel& closed) noexcept;
   void end_publishes(Channel& channel, std::string_view error) noexcept;
   void end_works(Channel& channel, Settlement how, std::string_view error) noexcept;
 
@@ -120,7 +123,8 @@ class Session {
   std::shared_ptr<Endpoint> endpoint_;                // written under the lock
   std::vector<std::unique_ptr<Channel>> channels_;    // by number; changed under the lock
   const Destination* last_published_ = nullptr;       // of the endpoint
-  std::unordered_set<std::string> temporary_queues_;  // bounded; under the lock
+  std::unordered_set<std::string> temporary_queues_;  // bounded, both; under the lock
+  std::unordered_set<std::string> older_temporary_queues_;
   std::atomic<bool> any_temporary_{false};
   std::string opened_host_;
   int opened_port_ = 0;

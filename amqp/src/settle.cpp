@@ -165,6 +165,7 @@ int settle(Session& session, const Settle& settle) noexcept {
                 {settle.operation,
                  destination != nullptr ? std::string_view(destination->name()) : std::string_view()});
   }
+  session.learn(status);
   if (status == AMQP_STATUS_OK && channel != nullptr) apply(session, *channel, settle);
   return status;
 }
