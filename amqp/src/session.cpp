@@ -326,7 +326,8 @@ void Session::channel_opened(amqp_channel_t number) noexcept {
   if (opened == nullptr) return;
   // Opening it again answers a kept frame that said it was closed.
   if (has_kept_frame && saw_kept_frame && kept_frame.channel == number) has_kept_frame = false;
-  opened->predecessor = std::exchange(opened->outstanding, Outstanding());
+  if (opened->outstanding.count() > 0) opened->predecessor = std::move(opened->outstanding);
+  opened->outstanding = Outstanding();
   if (amqp_frames_enqueued(state_) == 0) opened->predecessor = Outstanding();
   if (opened->predecessor.count() > 0) frames_before_open_ = true;
 }

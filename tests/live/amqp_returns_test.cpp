@@ -1,8 +1,6 @@
 // Messages that the broker returns as unroutable are joined to the spans of their publishes.
 #include <map>
 
-#include <midtrace/messaging/creation_context.h>
-
 #include "live/amqp_headers.h"
 #include "live/amqp_traced_fixture.h"
 
@@ -173,7 +171,7 @@ TEST_P(AmqpReturns, MessagesThatCarryTheContextOfAnOutbox) {
   Context row;
   row.span = parse_traceparent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
   {
-    const messaging::CreationContext stored(row);
+    const amqp::CreationContext stored(row);
     publish(amqp, {"1"});
     publish(amqp, {"2", "known"});
     publish(amqp, {"3"});
