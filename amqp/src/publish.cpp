@@ -172,9 +172,7 @@ int publish_for_the_call(const Outgoing& out, const Start& start, Context& ambie
 }
 
 // The span is kept until the confirm.
-int publish_until_confirm(const Outgoing& out, const Start& start, Context& ambient,
-                          std::optional<OpenPublish>& kept) {
-  OpenPublish& open = kept.emplace();
+int publish_until_confirm(const Outgoing& out, const Start& start, Context& ambient, OpenPublish& open) {
   const Options& user = out.session.options().user;
   // Before anything can throw: a span that is open has a destination.
   open.destination = &start.destination;
@@ -219,8 +217,8 @@ messaging::Origin origin_of(const Session& session, const SpanContext& context) 
                               thread != nullptr ? *thread : nothing_received, context);
 }
 
-int publish_traced(Session& session, Channel* channel, const Publish& publish, const Destination& destination,
-                   Context& ambient, const Context* stored, std::optional<OpenPublish>& open) {
+int publish_traced(Session& session, const Publish& publish, const Destination& destination, Context& ambient,
+                   const Context* stored, OpenPublish* open) {
   const PreparedSpan* prepared = session.endpoint().prepared(destination, Operation::publish);
   if (prepared == nullptr) return send(session, publish, publish.properties);
   const std::span<const std::string_view> fields = propagator().fields();
@@ -262,10 +260,8 @@ int publish_traced(Session& session, Channel* channel, const Publish& publish, c
               stored,
               wanted,
               fits};
-  if (channel != nullptr && channel->confirming &&
-      session.options().user.end_publish_at == PublishEnd::confirm)
-    return publish_until_confirm(out, start, ambient, open);
-  return publish_for_the_call(out, start, ambient);
+  return open != nullptr ? publish_until_confirm(out, start, ambient, *open)
+                         : publish_for_the_call(out, start, ambient);
 }
 
 // No span: the current context goes out instead, unless the application put one there itself.
@@ -283,11 +279,8 @@ int propagate_only(Session& session, const Publish& publish, const Destination& 
   return send_with(outgoing(session, publish, reader), carried);
 }
 
-}  // namespace
-
-int publish(Session& session, const Publish& publish) noexcept {
-  Channel* const channel = session.existing_channel(publish.channel);
-  std::optional<OpenPublish> open;  // most publishes leave none, and to clear it takes time
+// `open` takes the span that waits for the confirm; null when none is awaited.
+int publish_message(Session& session, const Publish& publish, OpenPublish* open) noexcept {
   int status = AMQP_STATUS_OK;
   try {
     Context ambient = session.off() ? Context() : Context::current();
@@ -306,7 +299,7 @@ int publish(Session& session, const Publish& publish) noexcept {
       }
       const Context* used = stored.span.valid() ? &stored : nullptr;
       status = session.endpoint().tracing() && !destination.untraced()
-                   ? publish_traced(session, channel, publish, destination, ambient, used, open)
+                   ? publish_traced(session, publish, destination, ambient, used, open)
                    : propagate_only(session, publish, destination, used != nullptr ? stored : ambient);
     }
   } catch (...) {
@@ -314,19 +307,32 @@ int publish(Session& session, const Publish& publish) noexcept {
     count(Counter::dropped_no_record);
     status = send(session, publish, publish.properties);
   }
-  if (channel != nullptr && channel->confirming && status == AMQP_STATUS_OK) {
+  session.failed_to_send(status);
+  return status;
+}
+
+}  // namespace
+
+int publish(Session& session, const Publish& publish) noexcept {
+  Channel* const channel = session.existing_channel(publish.channel);
+  if (channel == nullptr || !channel->confirming) return publish_message(session, publish, nullptr);
+  if (session.options().user.end_publish_at != PublishEnd::confirm) {
+    const int status = publish_message(session, publish, nullptr);
+    if (status == AMQP_STATUS_OK) channel->outstanding.add();
+    return status;
+  }
+  OpenPublish open;
+  const int status = publish_message(session, publish, &open);
+  if (status == AMQP_STATUS_OK) {
     const std::uint64_t sequence = channel->outstanding.add();
-    if (open.has_value() && is_open(*open) && channel->publishes.append(sequence, *open)) {
+    if (is_open(open) && channel->publishes.append(sequence, open)) {
       channel->search_credit = std::min(channel->search_credit + credit_for_publish, most_credit);
       return status;
     }
   }
   // It failed, or there is no room to wait for more confirms.
-  if (open.has_value()) {
-    finish_publish(session.endpoint(), *std::move(open),
-                   status == AMQP_STATUS_OK ? std::string_view() : status_name(status));
-  }
-  session.failed_to_send(status);
+  finish_publish(session.endpoint(), std::move(open),
+                 status == AMQP_STATUS_OK ? std::string_view() : status_name(status));
   return status;
 }
 

@@ -115,6 +115,16 @@ TEST(AmqpOutstanding, ConfirmsInTheirOrder) {
   EXPECT_EQ(outstanding.count(), 0U);
 }
 
+TEST(AmqpOutstanding, KnowsWhatWasPublished) {
+  Outstanding outstanding;
+  EXPECT_FALSE(outstanding.knows(1));
+  outstanding.add();
+  EXPECT_TRUE(outstanding.knows(1));
+  EXPECT_FALSE(outstanding.knows(2));
+  outstanding.confirm(1, false);
+  EXPECT_TRUE(outstanding.knows(1)) << "confirmed, but published";
+}
+
 // An application that never reads its confirms.
 TEST(AmqpOutstanding, TheOldestAreGivenUpBeforeMemoryGrowsWithoutBound) {
   constexpr std::uint64_t published = Outstanding::max_outstanding + 1000;
