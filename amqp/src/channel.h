@@ -70,6 +70,7 @@ struct Consumer {
   std::string tag;
   std::string queue;
   bool no_ack = false;
+  bool cancelled = false;  // but its last deliveries may still come
 };
 
 // The message of which the content comes next.
@@ -91,13 +92,19 @@ struct Channel {
   // Publishes beyond end when the call returns.
   static constexpr std::size_t max_open_publishes = 131072;
   static constexpr std::size_t max_consumers = 1024;
+  static constexpr std::size_t max_cancelled = 16;  // of them
 
   bool confirming = false;
   bool transaction = false;
   Outstanding outstanding;
+  // What was outstanding when the channel was closed before, while confirms of that may still be read.
+  Outstanding predecessor;
   TagRing<OpenPublish> publishes{max_open_publishes};
   TagRing<Unacked> unacked{max_unacked};
   std::uint64_t last_returned = 0;  // sequence number of the publish that came back last
+  // How many open publishes may be looked at to find the returned ones. Every publish adds to it, so that the
+  // search stays linear when the broker returns what is not found: unsampled, or with a context of its own.
+  std::uint64_t search_credit = 0;
   std::vector<Consumer> consumers;
   std::string declared;  // the queue that an empty name means: the last one declared
   Announced announced;

@@ -32,7 +32,7 @@ Span start_channel_span(const Session& session, std::string_view method, std::st
     attributes.push_back({semconv::messaging_system, StaticString("rabbitmq")});
     attributes.push_back({semconv::messaging_operation_name, method});
     if (!shown.empty()) attributes.push_back({semconv::messaging_destination_name, shown});
-    endpoint.add_common(attributes);
+    endpoint.add_common(attributes, true);
     Span span = endpoint.options().tracer.start(
         span_name, {.kind = SpanKind::client, .parent = &ambient, .attributes = attributes});
     run_start_hook(endpoint, span, {Operation::channel, shown});
@@ -46,12 +46,15 @@ Span start_channel_span(const Session& session, std::string_view method, std::st
 ChannelCall::ChannelCall(Session* session, amqp_channel_t channel, std::string_view method,
                          amqp_bytes_t name) noexcept
     : session_(session), channel_(channel) {
-  if (session != nullptr) span_ = start_channel_span(*session, method, text_of(name));
+  if (session == nullptr) return;
+  session->before_call();
+  span_ = start_channel_span(*session, method, text_of(name));
 }
 
 ChannelCall::ChannelCall(Session* session, amqp_channel_t channel, Operation operation) noexcept
     : session_(session), channel_(channel), operation_(operation) {
   if (session == nullptr) return;
+  session->before_call();
   const Endpoint& endpoint = session->endpoint();
   const Context ambient = Context::current();
   const PreparedSpan* prepared = endpoint.prepared(endpoint.nameless(), operation);

@@ -66,7 +66,10 @@ amqp_rpc_reply_t ConnectionCall::answered(amqp_rpc_reply_t reply) noexcept {
 
 amqp_rpc_reply_t ConnectionCall::logged_in(const char* vhost, amqp_rpc_reply_t reply) noexcept {
   if (vhost != nullptr && std::string_view(vhost) != "/") span_.set(semconv::midtrace_amqp_vhost, vhost);
-  if (session_ != nullptr && reply.reply_type == AMQP_RESPONSE_NORMAL) session_->logged_in(vhost);
+  if (session_ != nullptr) {
+    session_->has_kept_frame = false;  // of a connection before this one; the login has released its memory
+    if (reply.reply_type == AMQP_RESPONSE_NORMAL) session_->logged_in(vhost);
+  }
   return answered(reply);
 }
 
@@ -76,8 +79,7 @@ using detail::ChannelCall;
 
 Connection::Connection(amqp_connection_state_t state, Options options) noexcept : state_(state) {
   try {
-    auto session = std::make_shared<detail::Session>(state, std::move(options));
-    if (session->options().mode != ModuleMode::off) session_ = std::move(session);
+    session_ = std::make_shared<detail::Session>(state, std::move(options));
   } catch (...) {
     count(Counter::dropped_no_record);
     report(Severity::warning, "amqp.connection",
@@ -133,7 +135,7 @@ amqp_channel_open_ok_t* Connection::channel_open(amqp_channel_t channel) noexcep
   ChannelCall call(session_.get(), channel, "channel.open");
   if (session_ != nullptr) session_->close_channel(channel, detail::Settlement::channel_closed, {});
   amqp_channel_open_ok_t* opened = call.answered(amqp_channel_open(state_, channel));
-  if (opened != nullptr && session_ != nullptr) session_->channel(channel);
+  if (opened != nullptr && session_ != nullptr) session_->channel_opened(channel);
   return opened;
 }
 
@@ -245,6 +247,7 @@ amqp_rpc_reply_t Connection::consume_message(amqp_envelope_t* envelope, const st
     reply.library_error = AMQP_STATUS_UNEXPECTED_STATE;
     return reply;
   }
+  session.before_read();
   reply = amqp_consume_message(state_, envelope, timeout, flags);
   if (reply.reply_type == AMQP_RESPONSE_NORMAL) {
     received(session, *envelope, tick);
@@ -267,6 +270,7 @@ amqp_rpc_reply_t Connection::consume_message(amqp_envelope_t* envelope, const st
 amqp_rpc_reply_t Connection::basic_get(amqp_channel_t channel, amqp_bytes_t queue,
                                        amqp_boolean_t no_ack) noexcept {
   const std::uint64_t tick = tick_for(session_);
+  if (session_ != nullptr) session_->before_call();
   const amqp_rpc_reply_t reply = amqp_basic_get(state_, channel, queue, no_ack);
   if (session_ == nullptr) return reply;
   const std::string_view meant = session_->meant_queue(channel, detail::text_of(queue));
@@ -315,7 +319,9 @@ int Connection::simple_wait_frame_noblock(amqp_frame_t* frame, const struct time
   if (session.has_kept_frame) {
     *frame = session.kept_frame;
     session.has_kept_frame = false;
+    if (session.saw_kept_frame) return AMQP_STATUS_OK;
   } else {
+    session.before_read();
     status = amqp_simple_wait_frame_noblock(state_, frame, timeout);
   }
   if (status == AMQP_STATUS_OK) {
@@ -342,7 +348,10 @@ amqp_basic_consume_ok_t* Connection::basic_consume(amqp_channel_t channel, amqp_
 
 amqp_basic_cancel_ok_t* Connection::basic_cancel(amqp_channel_t channel, amqp_bytes_t consumer_tag) noexcept {
   ChannelCall call(session_.get(), channel, "basic.cancel");
-  return call.answered(amqp_basic_cancel(state_, channel, consumer_tag));
+  amqp_basic_cancel_ok_t* cancelled = call.answered(amqp_basic_cancel(state_, channel, consumer_tag));
+  if (cancelled != nullptr && session_ != nullptr)
+    session_->cancel_consumer(channel, detail::text_of(consumer_tag));
+  return cancelled;
 }
 
 // --- Settling.

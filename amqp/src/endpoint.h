@@ -115,7 +115,7 @@ class Endpoint {
   }
   // What spans have that is no matter of their destination. Work does not talk to the peer, so its spans do
   // not name it.
-  void add_common(std::vector<Attribute>& attributes, bool with_peer = true) const;
+  void add_common(std::vector<Attribute>& attributes, bool with_peer) const;
 
   messaging::DetachedSpans& detached_spans() noexcept { return detached_spans_; }
 

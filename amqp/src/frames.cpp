@@ -24,7 +24,11 @@ void forget_consumer(Session& session, Channel& channel, std::string_view tag) n
 void saw_method(Session& session, amqp_channel_t number, const amqp_method_t& method,
                 std::uint64_t start_tick) noexcept {
   if (method.decoded == nullptr) return;
-  Channel* const channel = session.channel(number);
+  if (method.id == AMQP_CHANNEL_CLOSE_METHOD || method.id == AMQP_CONNECTION_CLOSE_METHOD)
+    return session.learn(number, method);
+  // A connection may have been consuming before it was traced.
+  const bool delivers = method.id == AMQP_BASIC_DELIVER_METHOD;
+  Channel* const channel = delivers ? session.channel(number) : session.existing_channel(number);
   if (channel == nullptr) return;
   switch (method.id) {
     case AMQP_BASIC_DELIVER_METHOD:
@@ -46,7 +50,7 @@ void saw_method(Session& session, amqp_channel_t number, const amqp_method_t& me
       return forget_consumer(session, *channel,
                              text_of(static_cast<const amqp_basic_cancel_t*>(method.decoded)->consumer_tag));
     default:
-      return session.learn(number, method);
+      return;
   }
 }
 

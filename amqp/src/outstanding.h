@@ -2,8 +2,8 @@
 //
 // One bit for each message from the oldest unconfirmed one on; publishing and confirming cost O(1), a
 // `multiple` confirm one step for 64 messages. Beyond max_outstanding the oldest are given up, as if they
-// were confirmed, so that an application that never reads its confirms does not gather memory. Not
-// thread-safe. Source: RabbitMQ, Publisher Confirms (sequence numbers begin at 1).
+// were confirmed, and counted, so that an application that never reads its confirms does not gather memory.
+// Not thread-safe. Source: RabbitMQ, Publisher Confirms (sequence numbers begin at 1).
 #pragma once
 
 #include <bit>
@@ -53,8 +53,13 @@ class Outstanding {
     return confirmed;
   }
 
+  // Whether a message of this number was published. A confirm of another one is not about what is counted
+  // here.
+  bool knows(std::uint64_t tag) const noexcept { return tag < next_; }
   std::uint64_t count() const noexcept { return count_; }
   std::uint64_t given_up() const noexcept { return given_up_; }
+  // How many were since this was asked.
+  std::uint64_t take_given_up() noexcept { return std::exchange(given_up_, 0); }
 
  private:
   static constexpr std::uint64_t bits = 64;

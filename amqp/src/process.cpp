@@ -68,7 +68,9 @@ Delivery look_up(Session& session, Endpoint& endpoint, amqp_channel_t number, st
   std::string copy;
   {
     const std::lock_guard guard(session.lock());
-    Channel* const channel = session.existing_channel(number);
+    // After another login, what is unsettled belongs to another endpoint.
+    Channel* const channel =
+        session.shared_endpoint().get() == &endpoint ? session.existing_channel(number) : nullptr;
     if (Unacked* entry = channel != nullptr ? channel->unacked.find(tag) : nullptr) {
       delivery.destination = entry->destination;
       delivery.creation.span = entry->creation;
@@ -92,7 +94,8 @@ Delivery look_up(Session& session, Endpoint& endpoint, amqp_channel_t number, st
   if (delivery.destination == nullptr) {
     const bool known = envelope.exchange.bytes != nullptr || envelope.routing_key.bytes != nullptr;
     delivery.destination =
-        known ? &session.delivered_by(envelope.exchange, envelope.routing_key, queue) : &endpoint.nameless();
+        known ? &session.delivered_by(endpoint, envelope.exchange, envelope.routing_key, queue)
+              : &endpoint.nameless();
   }
   Carried carried = take_in(endpoint, *delivery.destination, &message.properties);
   delivery.creation = std::move(carried.creation);
@@ -176,7 +179,9 @@ void hold(Session& session, std::span<const Delivery> deliveries,
           const std::shared_ptr<Work>& work) noexcept {
   const std::lock_guard guard(session.lock());
   for (const Delivery& delivery : deliveries) {
-    Channel* const channel = session.existing_channel(delivery.channel);
+    Channel* const channel = session.shared_endpoint().get() == &work->endpoint()
+                                 ? session.existing_channel(delivery.channel)
+                                 : nullptr;
     Unacked* const entry = channel != nullptr ? channel->unacked.find(delivery.tag) : nullptr;
     if (entry == nullptr || entry->work != nullptr) continue;
     work->hold();
@@ -274,7 +279,7 @@ std::shared_ptr<Endpoint> endpoint_of(Session& session) noexcept {
 StartedProcess start_process(const Connection& connection, std::span<const amqp_envelope_t> envelopes,
                              bool batch) noexcept {
   const std::shared_ptr<Session>& session = Access::session(connection);
-  if (session == nullptr) return {};
+  if (session == nullptr || session->off()) return {};
   try {
     const std::shared_ptr<Endpoint> endpoint = endpoint_of(*session);
     std::optional<Delivery> one;
@@ -300,7 +305,7 @@ StartedProcess start_process(const Connection& connection, std::span<const amqp_
 StartedProcess start_process(const Connection& connection, amqp_channel_t channel, std::uint64_t delivery_tag,
                              const amqp_message_t& message) noexcept {
   const std::shared_ptr<Session>& session = Access::session(connection);
-  if (session == nullptr) return {};
+  if (session == nullptr || session->off()) return {};
   try {
     const std::shared_ptr<Endpoint> endpoint = endpoint_of(*session);
     const Delivery delivery = look_up(*session, *endpoint, channel, delivery_tag, message, {}, false);

@@ -1,5 +1,6 @@
 #include "publish.h"
 
+#include <algorithm>
 #include <limits>
 #include <optional>
 #include <span>
@@ -32,6 +33,9 @@ namespace {
 constexpr std::size_t frame_overhead = 8;
 // With this much room left no context is too large, and its size need not be known before the span starts.
 constexpr std::size_t ample_room = 32768;
+// For Channel::search_credit. A publish that comes back is looked at twice or so.
+constexpr std::uint64_t credit_for_publish = 8;
+constexpr std::uint64_t most_credit = std::uint64_t{1} << 20U;
 constexpr std::uint64_t all = std::numeric_limits<std::uint64_t>::max();
 
 int send(Session& session, const Publish& publish, const amqp_basic_properties_t* properties) noexcept {
@@ -171,6 +175,10 @@ int publish_for_the_call(const Outgoing& out, const Start& start, Context& ambie
 // The span is kept until the confirm.
 int publish_until_confirm(const Outgoing& out, const Start& start, Context& ambient, OpenPublish& open) {
   const Options& user = out.session.options().user;
+  // Before anything can throw: a span that is open has a destination.
+  open.destination = &start.destination;
+  open.kind = start.options.kind;
+  open.mandatory = out.publish.mandatory != 0;
   SpanContext own;
   if (user.on_start || !user.captured_headers.empty() || start.destination.summarized()) {
     Span span = start_span(out.session, out.publish, start);
@@ -194,9 +202,6 @@ int publish_until_confirm(const Outgoing& out, const Start& start, Context& ambi
       if (user.capture_body_size) open.body_size = static_cast<std::int64_t>(out.publish.body.len);
     }
   }
-  open.destination = &start.destination;
-  open.kind = start.options.kind;
-  open.mandatory = out.publish.mandatory != 0;
   if (start.wanted && start.fits)
     open.carried = (start.stored != nullptr ? start.stored->span : own).span_id.value;
   return send_traced(out, start, ambient, own);
@@ -206,6 +211,13 @@ bool is_open(const OpenPublish& open) noexcept {
   return open.pending.recording() || (open.rare != nullptr && open.rare->has_span);
 }
 
+messaging::Origin origin_of(const Session& session, const SpanContext& context) noexcept {
+  const messaging::ThreadState* thread = messaging::existing_thread_state();
+  const messaging::ThreadState nothing_received;
+  return messaging::origin_of(session.options().user.existing_context,
+                              thread != nullptr ? *thread : nothing_received, context);
+}
+
 int publish_traced(Session& session, Channel* channel, const Publish& publish, const Destination& destination,
                    Context& ambient, const Context* stored, OpenPublish& open) {
   const PreparedSpan* prepared = session.endpoint().prepared(destination, Operation::publish);
@@ -213,13 +225,12 @@ int publish_traced(Session& session, Channel* channel, const Publish& publish, c
   const std::span<const std::string_view> fields = propagator().fields();
   const TableReader reader(headers_of(publish.properties), fields, true);
   const Outgoing out = outgoing(session, publish, reader);
-  messaging::ThreadState* thread = messaging::existing_thread_state();
 
   Context existing;
   messaging::Origin origin{messaging::Found::nothing};
-  if (reader.has_fields() && thread != nullptr) {
+  if (reader.has_fields()) {
     propagator().extract(reader, existing);
-    origin = messaging::origin_of(session.options().user.existing_context, *thread, existing.span);
+    origin = origin_of(session, existing.span);
     if (origin.found == messaging::Found::application) stored = nullptr;  // the message has one of its own
     messaging::distrust(origin.incoming, existing.span);
   }
@@ -262,14 +273,11 @@ int propagate_only(Session& session, const Publish& publish, const Destination& 
   if (destination.unpropagated() || (!messaging::says_something(carried.span) && carried.baggage.empty()))
     return send(session, publish, publish.properties);
   const TableReader reader(headers_of(publish.properties), propagator().fields(), true);
-  const messaging::ThreadState* thread = messaging::existing_thread_state();
-  if (reader.has_fields() && thread != nullptr) {
+  if (reader.has_fields()) {
     Context existing;
     propagator().extract(reader, existing);
-    if (messaging::origin_of(session.options().user.existing_context, *thread, existing.span).found ==
-        messaging::Found::application) {
+    if (origin_of(session, existing.span).found == messaging::Found::application)
       return send(session, publish, publish.properties);
-    }
   }
   return send_with(outgoing(session, publish, reader), carried);
 }
@@ -281,8 +289,8 @@ int publish(Session& session, const Publish& publish) noexcept {
   OpenPublish open;
   int status = AMQP_STATUS_OK;
   try {
-    Context ambient = Context::current();
-    if (ambient.suppressed) {
+    Context ambient = session.off() ? Context() : Context::current();
+    if (session.off() || ambient.suppressed) {
       status = send(session, publish, publish.properties);
     } else {
       const Destination& destination = session.published_to(publish.exchange, publish.routing_key);
@@ -307,13 +315,17 @@ int publish(Session& session, const Publish& publish) noexcept {
   }
   if (channel != nullptr && channel->confirming && status == AMQP_STATUS_OK) {
     const std::uint64_t sequence = channel->outstanding.add();
-    if (is_open(open) && channel->publishes.append(sequence, open)) return status;
+    if (is_open(open) && channel->publishes.append(sequence, open)) {
+      channel->search_credit = std::min(channel->search_credit + credit_for_publish, most_credit);
+      return status;
+    }
   }
   // It failed, or there is no room to wait for more confirms.
   if (is_open(open)) {
     finish_publish(session.endpoint(), std::move(open),
                    status == AMQP_STATUS_OK ? std::string_view() : status_name(status));
   }
+  session.learn(status);
   return status;
 }
 
@@ -342,8 +354,33 @@ void finish_publish(Endpoint& endpoint, OpenPublish&& publish, std::string_view 
   finish_span(endpoint, span, {Operation::publish, publish.destination->name()});
 }
 
+namespace {
+
+// The broker counts otherwise: the channel had been in confirm mode before. What is open ends without its
+// confirm, rather than with another message's.
+std::uint64_t out_of_step(Session& session, Channel& channel) noexcept {
+  if (!channel.confirming) return 0;
+  report(
+      Severity::warning, "amqp.confirms_out_of_step",
+      "A RabbitMQ channel confirmed a message that was not published through its Connection, so its publish "
+      "spans end with their calls. Select confirm mode through the Connection, and publish through it "
+      "alone.");
+  channel.confirming = false;
+  OpenPublish open;
+  while (channel.publishes.take_oldest(all, open))
+    finish_publish(session.endpoint(), std::move(open), {});
+  const std::uint64_t messages = channel.outstanding.count();
+  channel.outstanding = Outstanding();
+  return messages;
+}
+
+}  // namespace
+
 std::uint64_t confirmed(Session& session, Channel& channel, std::uint64_t tag, bool multiple,
                         bool refused) noexcept {
+  // Its predecessor's come first.
+  if (channel.predecessor.count() > 0 && channel.predecessor.confirm(tag, multiple) > 0) return 0;
+  if (!channel.outstanding.knows(tag)) return out_of_step(session, channel);
   const std::uint64_t messages = channel.outstanding.confirm(tag, multiple);
   const auto finish = [&](OpenPublish& open) {
     std::string_view error;
@@ -361,12 +398,36 @@ std::uint64_t confirmed(Session& session, Channel& channel, std::uint64_t tag, b
   return messages;
 }
 
+namespace {
+
+// Whether a search among the open publishes may look at one more.
+class SearchLimit {
+ public:
+  explicit SearchLimit(Channel& channel) noexcept : channel_(channel) {}
+  bool reached() noexcept {
+    if (channel_.search_credit > 0) {
+      --channel_.search_credit;
+      return false;
+    }
+    return looked_++ >= free_looks;
+  }
+
+ private:
+  static constexpr int free_looks = 64;
+  Channel& channel_;
+  int looked_ = 0;
+};
+
+}  // namespace
+
 void returned(Channel& channel, const amqp_basic_return_t& method) noexcept {
   channel.announced = {.by = Announced::By::returned};
   const std::string_view exchange = text_of(method.exchange);
   const std::string_view routing_key = text_of(method.routing_key);
   // Returns come in the order of the publishes, so those before the last one have had theirs.
+  SearchLimit limit(channel);
   channel.publishes.visit_from(channel.last_returned + 1, [&](std::uint64_t tag, OpenPublish& open) {
+    if (limit.reached()) return false;
     const Route& route = open.destination->route();
     const bool same = open.mandatory && open.returned == 0 && route.exchange == exchange &&
                       (open.destination->summarized() || route.routing_key == routing_key);
@@ -384,13 +445,15 @@ void returned_content(Channel& channel, const amqp_basic_properties_t* propertie
   channel.announced = Announced();
   OpenPublish* guessed = guess != 0 ? channel.publishes.find(guess) : nullptr;
   const std::uint64_t carried = carried_context(properties).span.span_id.value;
-  if (carried == 0 || (guessed != nullptr && guessed->carried == carried)) {
+  // One that was sent without a context of ours is known by its route alone.
+  if (carried == 0 || (guessed != nullptr && (guessed->carried == carried || guessed->carried == 0))) {
     if (guess != 0) channel.last_returned = guess;
     return;
   }
-  if (guessed != nullptr && guessed->carried == 0) return;  // it carried none of ours
   if (guessed != nullptr) guessed->returned = 0;
+  SearchLimit limit(channel);
   channel.publishes.visit_from(channel.last_returned + 1, [&](std::uint64_t tag, OpenPublish& open) {
+    if (limit.reached()) return false;
     if (open.carried != carried) return true;
     open.returned = code;
     channel.last_returned = tag;

@@ -126,9 +126,10 @@ Carried take_in(const Endpoint& endpoint, const Destination& destination,
 
 void announce(Session& session, Channel& channel, const amqp_basic_deliver_t& method,
               std::uint64_t start_tick) noexcept {
+  if (session.off()) return;
   const Consumer* consumer = channel.consumer(text_of(method.consumer_tag));
   const Destination& destination =
-      session.delivered_by(method.exchange, method.routing_key,
+      session.delivered_by(session.endpoint(), method.exchange, method.routing_key,
                            consumer != nullptr ? std::string_view(consumer->queue) : std::string_view());
   announce(session, channel,
            {.by = Announced::By::deliver,
@@ -141,13 +142,15 @@ void announce(Session& session, Channel& channel, const amqp_basic_deliver_t& me
 
 void announce(Session& session, Channel& channel, const amqp_basic_get_ok_t& method, std::string_view queue,
               bool no_ack, std::uint64_t start_tick) noexcept {
-  announce(session, channel,
-           {.by = Announced::By::get,
-            .destination = &session.delivered_by(method.exchange, method.routing_key, queue),
-            .delivery_tag = method.delivery_tag,
-            .redelivered = method.redelivered != 0,
-            .no_ack = no_ack},
-           start_tick);
+  if (session.off()) return;
+  announce(
+      session, channel,
+      {.by = Announced::By::get,
+       .destination = &session.delivered_by(session.endpoint(), method.exchange, method.routing_key, queue),
+       .delivery_tag = method.delivery_tag,
+       .redelivered = method.redelivered != 0,
+       .no_ack = no_ack},
+      start_tick);
 }
 
 void message_received(Session& session, Channel& channel, const amqp_basic_properties_t* properties,
@@ -214,12 +217,13 @@ void message_received(Session& session, Channel& channel, const amqp_basic_prope
 
 void nothing_received(Session& session, std::string_view queue, std::uint64_t start_tick,
                       std::string_view error_type) noexcept {
-  const Endpoint& endpoint = session.endpoint();
+  Endpoint& endpoint = session.endpoint();
   const Context ambient = Context::current();
   const Options& user = endpoint.options().user;
   if (!tracing(endpoint, ambient) || !user.receive_spans || (error_type.empty() && !user.empty_receives))
     return;
-  const Destination& destination = queue.empty() ? endpoint.nameless() : session.delivered_by({}, {}, queue);
+  const Destination& destination =
+      queue.empty() ? endpoint.nameless() : session.delivered_by(endpoint, {}, {}, queue);
   const PreparedSpan* prepared = endpoint.prepared(destination, Operation::receive);
   if (prepared == nullptr || destination.untraced()) return;
   Span span = endpoint.options().tracer.start(prepared->name, {.kind = SpanKind::client,

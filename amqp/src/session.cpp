@@ -73,6 +73,10 @@ bool is_fatal(int status) noexcept {
     case AMQP_STATUS_WRONG_METHOD:
     case AMQP_STATUS_INVALID_PARAMETER:
     case AMQP_STATUS_NO_MEMORY:
+    // An argument that cannot be encoded, which is not sent then. (Or an answer that cannot be decoded; the
+    // next call says that the connection is of no more use.)
+    case AMQP_STATUS_TABLE_TOO_BIG:
+    case AMQP_STATUS_BAD_AMQP_DATA:
       return false;
     default:
       return status < 0;
@@ -92,6 +96,18 @@ Session::Session(amqp_connection_state_t state, Options options)
 Session::~Session() {
   for (amqp_envelope_t& envelope : kept_envelopes)
     amqp_destroy_envelope(&envelope);
+}
+
+// The broker delivers them again under new tags, and an ack of the old ones would cost the new channel. What
+// needs no ack is not delivered again.
+void Session::drop_kept(amqp_channel_t number, const Channel& closed) noexcept {
+  std::erase_if(kept_envelopes, [&](amqp_envelope_t& envelope) {
+    if (envelope.channel != number) return false;
+    const Consumer* consumer = closed.consumer(text_of(envelope.consumer_tag));
+    if (consumer == nullptr || consumer->no_ack) return false;
+    amqp_destroy_envelope(&envelope);
+    return true;
+  });
 }
 
 Channel* Session::channel(amqp_channel_t number) noexcept {
@@ -114,7 +130,6 @@ bool Session::has_consumers() const noexcept {
   });
 }
 
-// One that is cancelled stays known, because its last deliveries may still come.
 void Session::add_consumer(amqp_channel_t number, std::string_view tag, std::string_view queue,
                            bool no_ack) noexcept {
   Channel* const of = channel(number);
@@ -130,6 +145,20 @@ void Session::add_consumer(amqp_channel_t number, std::string_view tag, std::str
   }
 }
 
+// It stays known for a while. A consumer for each call on one channel must not displace those that live.
+void Session::cancel_consumer(amqp_channel_t number, std::string_view tag) noexcept {
+  Channel* const of = existing_channel(number);
+  if (of == nullptr) return;
+  const std::lock_guard guard(lock_);
+  std::vector<Consumer>& consumers = of->consumers;
+  const auto is_cancelled = [](const Consumer& known) { return known.cancelled; };
+  for (Consumer& known : consumers)
+    known.cancelled = known.cancelled || known.tag == tag;
+  if (static_cast<std::size_t>(std::count_if(consumers.begin(), consumers.end(), is_cancelled)) >
+      Channel::max_cancelled)
+    consumers.erase(std::find_if(consumers.begin(), consumers.end(), is_cancelled));
+}
+
 const Destination& Session::published_to(amqp_bytes_t exchange, amqp_bytes_t routing_key) noexcept {
   Route route{text_of(exchange), text_of(routing_key)};
   if (last_published_ != nullptr && last_published_->route().exchange == route.exchange &&
@@ -141,15 +170,9 @@ const Destination& Session::published_to(amqp_bytes_t exchange, amqp_bytes_t rou
   return *last_published_;
 }
 
-const Destination& Session::delivered_by(amqp_bytes_t exchange, amqp_bytes_t routing_key,
+const Destination& Session::delivered_by(Endpoint& endpoint, amqp_bytes_t exchange, amqp_bytes_t routing_key,
                                          std::string_view queue) noexcept {
-  const Route route{text_of(exchange), text_of(routing_key), queue, true, is_temporary(queue)};
-  std::shared_ptr<Endpoint> endpoint;
-  {
-    const std::lock_guard guard(lock_);
-    endpoint = endpoint_;
-  }
-  return endpoint->destination(route);
+  return endpoint.destination({text_of(exchange), text_of(routing_key), queue, true, is_temporary(queue)});
 }
 
 bool Session::is_temporary(std::string_view queue) noexcept {
@@ -157,7 +180,7 @@ bool Session::is_temporary(std::string_view queue) noexcept {
   try {
     const std::string name(queue);
     const std::lock_guard guard(lock_);
-    return temporary_queues_.contains(name);
+    return temporary_queues_.contains(name) || older_temporary_queues_.contains(name);
   } catch (...) {
     return false;
   }
@@ -167,7 +190,12 @@ void Session::set_temporary(std::string_view queue) noexcept {
   try {
     std::string name(queue);
     const std::lock_guard guard(lock_);
-    if (temporary_queues_.size() < max_temporary_queues) temporary_queues_.insert(std::move(name));
+    // The older half makes way: those that come and go are many.
+    if (temporary_queues_.size() >= max_temporary_queues / 2) {
+      older_temporary_queues_.swap(temporary_queues_);
+      temporary_queues_.clear();
+    }
+    temporary_queues_.insert(std::move(name));
     any_temporary_.store(true, std::memory_order_relaxed);
     last_published_ = nullptr;
   } catch (...) {
@@ -264,9 +292,10 @@ void Session::close_channel(amqp_channel_t number, Settlement how, std::string_v
   if (closed == nullptr) return;
   end_publishes(*closed, error.empty() ? std::string_view("channel_closed") : error);
   end_works(*closed, how, error);
+  drop_kept(number, *closed);
   closed->confirming = false;
   closed->transaction = false;
-  closed->outstanding = Outstanding();
+  // What is outstanding stays so, for the application to ask; opening the channel forgets it.
   {
     const std::lock_guard guard(lock_);
     closed->consumers.clear();
@@ -275,6 +304,40 @@ void Session::close_channel(amqp_channel_t number, Settlement how, std::string_v
   closed->announced = Announced();
   closed->last_returned = 0;
   closed->declared.clear();
+}
+
+void Session::channel_opened(amqp_channel_t number) noexcept {
+  Channel* const opened = channel(number);
+  if (opened == nullptr) return;
+  // Opening it again answers a kept frame that said it was closed.
+  if (has_kept_frame && saw_kept_frame && kept_frame.channel == number) has_kept_frame = false;
+  opened->predecessor = std::exchange(opened->outstanding, Outstanding());
+  if (amqp_frames_enqueued(state_) == 0) opened->predecessor = Outstanding();
+  if (opened->predecessor.count() > 0) frames_before_open_ = true;
+}
+
+// Where something was published already, a call may put its confirms behind the old ones, and they could not
+// be told apart any more: then they are all taken for its own, because waiting for one that was mistaken
+// would not end.
+void Session::forget_predecessors(bool only_of_publishing) noexcept {
+  bool remembered = false;
+  for (const std::unique_ptr<Channel>& each : channels_) {
+    if (each == nullptr) continue;
+    if (!only_of_publishing || each->outstanding.count() > 0) each->predecessor = Outstanding();
+    remembered = remembered || each->predecessor.count() > 0;
+  }
+  frames_before_open_ = remembered;
+}
+
+// That a channel or the connection is closed is learned at once: the application may know it from the status
+// and never read the frame.
+void Session::keep(const amqp_frame_t& frame) noexcept {
+  kept_frame = frame;
+  has_kept_frame = true;
+  saw_kept_frame =
+      frame.frame_type == AMQP_FRAME_METHOD && (frame.payload.method.id == AMQP_CHANNEL_CLOSE_METHOD ||
+                                                frame.payload.method.id == AMQP_CONNECTION_CLOSE_METHOD);
+  if (saw_kept_frame) learn(frame.channel, frame.payload.method);
 }
 
 void Session::recover(amqp_channel_t number) noexcept {

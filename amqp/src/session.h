@@ -40,6 +40,8 @@ class Session {
 
   amqp_connection_state_t state() const noexcept { return state_; }
   const ReadyOptions& options() const noexcept { return *options_; }
+  // The calls are rabbitmq-c's; only confirms are counted, because wait_for_confirms() is not its own.
+  bool off() const noexcept { return options_->mode == ModuleMode::off; }
   // On the connection's thread.
   Endpoint& endpoint() const noexcept { return *endpoint_; }
   const std::shared_ptr<Endpoint>& shared_endpoint() const noexcept { return endpoint_; }
@@ -55,10 +57,12 @@ class Session {
   bool has_consumers() const noexcept;
   void add_consumer(amqp_channel_t channel, std::string_view tag, std::string_view queue,
                     bool no_ack) noexcept;
+  void cancel_consumer(amqp_channel_t channel, std::string_view tag) noexcept;
 
   // The destination of a publish; the last one is remembered.
   const Destination& published_to(amqp_bytes_t exchange, amqp_bytes_t routing_key) noexcept;
-  const Destination& delivered_by(amqp_bytes_t exchange, amqp_bytes_t routing_key,
+  // Any thread; of this endpoint, which is the session's or, on other threads, was until a moment ago.
+  const Destination& delivered_by(Endpoint& endpoint, amqp_bytes_t exchange, amqp_bytes_t routing_key,
                                   std::string_view queue) noexcept;
   void set_temporary(std::string_view queue) noexcept;
   // An empty name means the queue that was declared last on the channel. Valid until another one is.
@@ -74,6 +78,8 @@ class Session {
   // has static storage and ends in a NUL, or, where it is empty, with what the settlement implies.
   void close_channel(amqp_channel_t number, Settlement how, std::string_view error) noexcept;
   void close(std::string_view error) noexcept;
+  // The channel is open, perhaps for the second time.
+  void channel_opened(amqp_channel_t number) noexcept;
   // The broker delivers what is unsettled on the channel again, under new tags.
   void recover(amqp_channel_t number) noexcept;
 
@@ -82,6 +88,16 @@ class Session {
   // The same of a call that gives a status alone.
   void learn(int status) noexcept;
   void learn(amqp_channel_t channel, const amqp_method_t& method) noexcept;
+
+  // Frames that rabbitmq-c came across while it waited for an answer are read later. Confirms among them may
+  // be those of a channel that was closed and opened again since, which has begun to count anew. To be called
+  // before a frame is read, and before a call that may put others behind them.
+  void before_read() noexcept {
+    if (frames_before_open_ && amqp_frames_enqueued(state_) == 0) forget_predecessors(false);
+  }
+  void before_call() noexcept {
+    if (frames_before_open_) forget_predecessors(true);
+  }
 
   // Reused by every publish.
   messaging::FieldBuffer fields;
@@ -93,10 +109,14 @@ class Session {
   // A frame that it could not deal with, for simple_wait_frame().
   amqp_frame_t kept_frame{};
   bool has_kept_frame = false;
+  bool saw_kept_frame = false;  // what it says is known here already
+  void keep(const amqp_frame_t& frame) noexcept;
 
  private:
   bool is_temporary(std::string_view queue) noexcept;
   void renew_endpoint(Facts facts) noexcept;
+  void drop_kept(amqp_channel_t number, const Channel& closed) noexcept;
+  void forget_predecessors(bool only_of_publishing) noexcept;
   void end_publishes(Channel& channel, std::string_view error) noexcept;
   void end_works(Channel& channel, Settlement how, std::string_view error) noexcept;
 
@@ -106,11 +126,13 @@ class Session {
   std::shared_ptr<Endpoint> endpoint_;                // written under the lock
   std::vector<std::unique_ptr<Channel>> channels_;    // by number; changed under the lock
   const Destination* last_published_ = nullptr;       // of the endpoint
-  std::unordered_set<std::string> temporary_queues_;  // bounded; under the lock
+  std::unordered_set<std::string> temporary_queues_;  // bounded, both; under the lock
+  std::unordered_set<std::string> older_temporary_queues_;
   std::atomic<bool> any_temporary_{false};
   std::string opened_host_;
   int opened_port_ = 0;
   bool tls_ = false;
+  bool frames_before_open_ = false;  // rabbitmq-c may hold frames from before a channel was opened
 };
 
 // The way into a Connection.

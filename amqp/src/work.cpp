@@ -60,7 +60,7 @@ void Work::release() noexcept {
 }
 
 void Work::finish() noexcept {
-  endpoint_->detached_spans().remove(*this);
+  if (watched_) endpoint_->detached_spans().remove(*this);
   if (!end_by_holder()) return;
   const Settlement settlement = settlement_.load(std::memory_order_relaxed);
   const Ending& ending = endings[static_cast<std::size_t>(settlement)];

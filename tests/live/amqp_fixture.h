@@ -135,6 +135,7 @@ class AmqpConnection {
     const amqp_rpc_reply_t reply = amqp_consume_message(state_, envelope.get(), &limit, 0);
     if (reply.reply_type == AMQP_RESPONSE_NORMAL) return envelope;
     if (why_not != nullptr) *why_not = to_string(reply);
+    *envelope = amqp_envelope_t{};  // freed already
     return nullptr;
   }
 

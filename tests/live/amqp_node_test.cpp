@@ -103,10 +103,13 @@ TEST_F(AmqpNode, SaysWhatAnExpressionFailedWith) {
 
 // [name, kind, value]; the kinds are those of RabbitMQ, each at an edge of its range.
 constexpr const char* kEveryKind = R"([
-  ["bool", "t", true], ["int8", "b", -128], ["uint8", "B", 255], ["int16", "s", -32768], ["uint16", "u", 65535],
+  ["bool", "t", true], ["int8", "b", -128],
+  ["uint8", "B", 255], ["int16", "s", -32768], ["uint16", "u", 65535],
   ["int32", "I", -2147483648], ["uint32", "i", 4294967295], ["int64", "l", -9223372036854775808],
-  ["float", "f", 0.5], ["double", "d", 0.1], ["decimal", "D", [2, 314]], ["timestamp", "T", 1700000000],
-  ["void", "V", null], ["text", "S", "grün"], ["binary text", "S", {"hex": "00ff"}], ["bytes", "x", {"hex": "00ff00"}],
+  ["float", "f", 0.5],
+  ["double", "d", 0.1], ["decimal", "D", [2, 314]], ["timestamp", "T", 1700000000],
+  ["void", "V", null], ["text", "S", "grün"],
+  ["binary text", "S", {"hex": "00ff"}], ["bytes", "x", {"hex": "00ff00"}],
   ["table", "F", [["inner", "S", "a"], ["deeper", "F", [["n", "I", 1]]]]],
   ["array", "A", [["I", 1], ["S", "b"], ["F", [["x", "x", {"hex": "01"}]]]]]
 ])";

@@ -131,7 +131,8 @@ struct alignas(64) SpanRecord {
   AttributeStorage attributes;
   RecordTotals totals;
   AttributeSlot inline_slots[inline_attributes];
-  char inline_text[400];
+  // On a line of its own, so that the lines before it hold nothing but what every span writes.
+  alignas(64) char inline_text[384];
 
   std::string_view name_view() const noexcept { return {name, name_size}; }
   std::uint32_t attribute_count() const noexcept {

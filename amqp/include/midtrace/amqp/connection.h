@@ -71,8 +71,10 @@ class ConnectionCall {
 struct Confirms {
   // AMQP_STATUS_OK: everything published on the channel is confirmed. AMQP_STATUS_TIMEOUT: not in time.
   // AMQP_STATUS_UNEXPECTED_STATE: the channel has no confirms (of which this Connection knows), or a frame
-  // that is the application's came first, which the next simple_wait_frame() gives. Else the status of the
-  // call that failed.
+  // that is the application's came first, which the next simple_wait_frame() gives, or 65 536 deliveries wait
+  // for consume_message(). AMQP_STATUS_NO_MEMORY: more messages were outstanding than are counted (four
+  // million), and of the oldest it is not known how they were confirmed. Else the status of the call that
+  // failed.
   int status = AMQP_STATUS_OK;
   std::uint64_t acked = 0;     // messages confirmed during the call
   std::uint64_t nacked = 0;    // refused
@@ -132,10 +134,12 @@ class Connection {
                     const amqp_basic_properties_t* properties, amqp_bytes_t body) noexcept;
   amqp_confirm_select_ok_t* confirm_select(amqp_channel_t channel) noexcept;
   // Reads frames until everything published on the channel is confirmed. A null timeout waits without end.
-  // Deliveries that come meanwhile are kept for consume_message().
+  // Deliveries that come meanwhile are kept for consume_message(); until it has given them all,
+  // simple_wait_frame() returns AMQP_STATUS_UNEXPECTED_STATE.
   Confirms wait_for_confirms(amqp_channel_t channel, const struct timeval* timeout,
                              const ReturnedMessage& returned = {}) noexcept;
-  // Published messages that the broker has not confirmed yet, as far as this Connection has read.
+  // Published messages that the broker has not confirmed, as far as this Connection has read. Once the channel
+  // or the connection is lost it never will; the number stays until the channel is opened again.
   std::uint64_t unconfirmed(amqp_channel_t channel) const noexcept;
   amqp_tx_select_ok_t* tx_select(amqp_channel_t channel) noexcept;
   amqp_tx_commit_ok_t* tx_commit(amqp_channel_t channel) noexcept;
@@ -198,7 +202,7 @@ class Connection {
  private:
   friend detail::Access;
   amqp_connection_state_t state_;
-  std::shared_ptr<detail::Session> session_;  // null when tracing is off
+  std::shared_ptr<detail::Session> session_;  // null only for lack of memory
 };
 
 }  // namespace amqp
