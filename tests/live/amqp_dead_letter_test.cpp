@@ -213,6 +213,28 @@ TEST_F(AmqpDeadLetter, AQuorumQueueCountsItsDeliveries) {
   }
 }
 
+TEST_F(AmqpDeadLetter, WhatCameBackTooOftenWasTried) {
+  TracedConnection amqp = connect_traced();
+  AmqpTable work;
+  work.text("x-queue-type", "quorum")
+      .text("x-dead-letter-exchange", "")
+      .text("x-dead-letter-routing-key", "graveyard")
+      .number("x-delivery-limit", 1);
+  ASSERT_EQ(amqp.declare_queue("work", work.get(), true), "work") << amqp.last_reply();
+  ASSERT_EQ(amqp.declare_queue("graveyard"), "graveyard");
+  ASSERT_TRUE(amqp.consume("work"));
+  ASSERT_TRUE(amqp.consume("graveyard"));
+  send("", "work");
+  for (int time = 1; time <= 2; ++time)
+    EXPECT_EQ(amqp->basic_nack(1, amqp.next()->delivery_tag, 0, 1), AMQP_STATUS_OK);
+  recorder_->clear();
+  const AmqpEnvelope dead = amqp.next();
+  ASSERT_TRUE(dead);
+  EXPECT_EQ(to_string(dead->routing_key), "graveyard");
+  EXPECT_EQ(only("receive").attribute("midtrace.amqp.first_death.reason"), "delivery_limit");
+  EXPECT_EQ(only("receive").attribute("midtrace.messaging.attempt"), "2");
+}
+
 TEST_F(AmqpDeadLetter, AClassicQueueDoesNotCountItsDeliveries) {
   TracedConnection amqp = consumer_of("work");
   send("", "work");

@@ -2,6 +2,8 @@
 #include "live/amqp_consumer_fixture.h"
 
 #include <csignal>
+#include <memory>
+#include <string>
 
 namespace midtrace::test {
 namespace {
@@ -42,18 +44,6 @@ class AmqpFailures : public AmqpConsumerTest {
     EXPECT_EQ(ended_by(), "ack");
     EXPECT_EQ(only("ack").links.size(), 1U);
     EXPECT_EQ(ready_in(amqp, "orders"), 0U);
-  }
-  TracedConnection connect_to(const RabbitmqServer& server) {
-    TracedConnection amqp({});
-    timeval limit{60, 0};
-    EXPECT_EQ(amqp->socket_open_noblock(amqp_tcp_socket_new(amqp->get()), RabbitmqServer::kHost,
-                                        server.port(), &limit),
-              AMQP_STATUS_OK);
-    EXPECT_EQ(to_string(amqp->login("/", 0, 131072, 0, AMQP_SASL_METHOD_PLAIN, RabbitmqServer::kUser,
-                                    RabbitmqServer::kPassword)),
-              "normal");
-    EXPECT_NE(amqp->channel_open(1), nullptr);
-    return amqp;
   }
   static std::uint16_t local_port(TracedConnection& amqp) {
     sockaddr_in address{};
@@ -190,36 +180,6 @@ TEST_F(AmqpFailures, ASettlementThatCannotBeSentIsAnErrorAndSoIsTheWork) {
   expect_ended("connection_closed", only("ack").attribute("error.type"));
 }
 
-TEST_F(AmqpFailures, AKilledBrokerEndsTheWorkAndAnotherConnectionGoesOnWithIt) {
-  ::signal(SIGPIPE, SIG_IGN);
-  std::string why;
-  const std::unique_ptr<RabbitmqNode> node = RabbitmqNode::start(&why);
-  ASSERT_NE(node, nullptr) << why;
-  TracedConnection amqp = connect_to(node->server());
-  ASSERT_EQ(amqp.declare_queue("orders", amqp_empty_table, true), "orders") << amqp.last_reply();
-  ASSERT_NE(amqp->confirm_select(1), nullptr);
-  amqp_basic_properties_t durable{};
-  durable._flags = AMQP_BASIC_DELIVERY_MODE_FLAG;
-  durable.delivery_mode = AMQP_DELIVERY_PERSISTENT;
-  ASSERT_EQ(amqp.publish("", "orders", "order", &durable), AMQP_STATUS_OK);
-  const timeval limit{60, 0};
-  ASSERT_EQ(amqp->wait_for_confirms(1, &limit).acked, 1U);
-  ASSERT_TRUE(node->server().write_metadata(&why)) << why;
-  ASSERT_TRUE(amqp.consume("orders"));
-  begin_work(amqp);
-
-  node->stop(RabbitmqNode::StopMode::kKill);
-  amqp_envelope_t envelope;
-  EXPECT_EQ(amqp->consume_message(&envelope, &limit, 0).reply_type, AMQP_RESPONSE_LIBRARY_EXCEPTION);
-  expect_ended("connection_closed", only("process").attribute("error.type"));
-  EXPECT_THAT(only("process").attribute("error.type"), ::testing::StartsWith("AMQP_STATUS_"));
-
-  ASSERT_TRUE(node->restart(RabbitmqNode::StopMode::kKill, &why)) << why;
-  amqp->destroy_connection();
-  TracedConnection another = connect_to(node->server());
-  expect_work_goes_on(another);
-}
-
 // --- A queue that goes away under its consumer.
 
 TEST_F(AmqpFailures, ADeletedQueueIsToldToItsConsumerOnRequest) {
@@ -274,6 +234,86 @@ TEST_F(AmqpFailures, DeliveriesAfterACancelStillKnowTheirQueue) {
   ASSERT_NE(amqp->basic_cancel(1, amqp_text("worker")), nullptr);
   take(amqp, 1, messages);
   EXPECT_EQ(all_of("receive").back().name, "receive orders");
+}
+
+// --- A broker of the tests' own, to which anything may happen.
+
+class AmqpOwnBroker : public AmqpFailures {
+ protected:
+  static void TearDownTestSuite() { node_.reset(); }
+  void SetUp() override {
+    AmqpFailures::SetUp();
+    if (IsSkipped() || HasFatalFailure()) return;
+    ::signal(SIGPIPE, SIG_IGN);
+    std::string why;
+    if (node_ == nullptr) node_ = RabbitmqNode::start(&why);
+    ASSERT_NE(node_, nullptr) << why;
+  }
+
+  TracedConnection connect_to_own(int heartbeat = 0) {
+    TracedConnection amqp({});
+    timeval limit{60, 0};
+    EXPECT_EQ(amqp->socket_open_noblock(amqp_tcp_socket_new(amqp->get()), RabbitmqServer::kHost,
+                                        node_->server().port(), &limit),
+              AMQP_STATUS_OK);
+    EXPECT_EQ(to_string(amqp->login("/", 0, 131072, heartbeat, AMQP_SASL_METHOD_PLAIN, RabbitmqServer::kUser,
+                                    RabbitmqServer::kPassword)),
+              "normal");
+    EXPECT_NE(amqp->channel_open(1), nullptr);
+    return amqp;
+  }
+  // One message of a durable queue is in work.
+  void begin_durable_work(TracedConnection& amqp) {
+    ASSERT_EQ(amqp.declare_queue("orders", amqp_empty_table, true), "orders") << amqp.last_reply();
+    ASSERT_NE(amqp->confirm_select(1), nullptr);
+    amqp_basic_properties_t durable{};
+    durable._flags = AMQP_BASIC_DELIVERY_MODE_FLAG;
+    durable.delivery_mode = AMQP_DELIVERY_PERSISTENT;
+    ASSERT_EQ(amqp.publish("", "orders", "order", &durable), AMQP_STATUS_OK);
+    const timeval limit{60, 0};
+    ASSERT_EQ(amqp->wait_for_confirms(1, &limit).acked, 1U);
+    ASSERT_TRUE(amqp.consume("orders"));
+    begin_work(amqp);
+  }
+
+  static std::unique_ptr<RabbitmqNode> node_;
+};
+
+std::unique_ptr<RabbitmqNode> AmqpOwnBroker::node_;
+
+TEST_F(AmqpOwnBroker, AKilledOneEndsTheWorkAndAnotherConnectionGoesOnWithIt) {
+  std::string why;
+  TracedConnection amqp = connect_to_own();
+  begin_durable_work(amqp);
+  ASSERT_TRUE(node_->server().write_metadata(&why)) << why;
+  node_->stop(RabbitmqNode::StopMode::kKill);
+  const timeval limit{60, 0};
+  amqp_envelope_t envelope;
+  EXPECT_EQ(amqp->consume_message(&envelope, &limit, 0).reply_type, AMQP_RESPONSE_LIBRARY_EXCEPTION);
+  const std::string reason = only("process").attribute("error.type");
+  EXPECT_THAT(reason, ::testing::StartsWith("AMQP_STATUS_"));
+  expect_ended("connection_closed", reason);
+
+  ASSERT_TRUE(node_->restart(RabbitmqNode::StopMode::kKill, &why)) << why;
+  amqp->destroy_connection();
+  TracedConnection another = connect_to_own();
+  expect_work_goes_on(another);
+}
+
+TEST_F(AmqpOwnBroker, AFrozenOneIsNoticedByItsHeartbeat) {
+  TracedConnection amqp = connect_to_own(1);
+  begin_durable_work(amqp);
+  node_->pause();
+  const timeval limit{60, 0};
+  amqp_envelope_t envelope;
+  const amqp_rpc_reply_t reply = amqp->consume_message(&envelope, &limit, 0);
+  node_->resume();
+  EXPECT_EQ(to_string(reply), amqp_error_string2(AMQP_STATUS_HEARTBEAT_TIMEOUT));
+  expect_ended("connection_closed", "AMQP_STATUS_HEARTBEAT_TIMEOUT");
+  EXPECT_EQ(all_of("receive").back().attribute("error.type"), "AMQP_STATUS_HEARTBEAT_TIMEOUT");
+  amqp->destroy_connection();
+  TracedConnection another = connect_to_own();
+  expect_work_goes_on(another);
 }
 
 }  // namespace
