@@ -2,7 +2,14 @@
 // and acknowledged; with many messages open; and in memory.
 //
 // The wire is in memory (support/amqp_wire.h): rabbitmq-c does all its work but the system calls, which are
-// the same with and without tracing, cost ten times what is measured here, and vary by as much.
+// the same with and without tracing, cost far more than what is measured here, and vary by as much.
+//
+// Measured on AMD EPYC (2.45 GHz, virtual), 2 cores busy with other work (load 12), g++ 12.2 -O2,
+// opentelemetry-cpp 1.29.0 (development), one quick run. Publish + consume: unsampled adds 291 ns (274 ..
+// 311) to the hand-added header's 427 ns and misses 150, sampled adds 607 ns (581 .. 630) and misses 500.
+// With process and ack, which are two more spans, 707 and 1 732 ns. A publish alone: 115 and 239 ns; against
+// tracing by hand with the reference (1 174 ns) 1/5. Nothing grows beyond 1.23 x with 65 000 open messages.
+// 144 bytes per open publish: holds.
 #include <malloc.h>
 
 #include <array>
@@ -197,7 +204,8 @@ void measure(Session& session, Tracing& tracing, const Measure& what) {
   for (const Variant variant : {unsampled, sampled}) {
     Row row{name + ": " + variant_names[variant] + ", heap allocations beyond the hand-added header",
             "per message", exactly(rounds.allocations(variant) - rounds.allocations(hand))};
-    if (variant == unsampled) row.at_most = 0;
+    // A batch has a few vectors of its own, however large it is.
+    if (variant == unsampled && what.block != consume_batches) row.at_most = 0;
     add(std::move(row));
   }
 }

@@ -43,7 +43,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 # shellcheck source=tests/support/packages.sh
 . tests/support/packages.sh
 
-midtrace_need g++ cmake ninja-build pkg-config librdkafka-dev libcurl4-openssl-dev zlib1g-dev libprotozero-dev
+midtrace_need g++ cmake ninja-build pkg-config librdkafka-dev librabbitmq-dev libcurl4-openssl-dev zlib1g-dev libprotozero-dev
 midtrace_step "configuring build/bench" build/bench-configure.log cmake --preset bench
 midtrace_step "building build/bench" build/bench-build.log cmake --build build/bench --parallel "$(nproc)" --target midtrace_bench
 midtrace_say "measuring"
