@@ -587,7 +587,8 @@ TEST_F(AmqpForeign, ATraceBegunByAnotherClientGoesOnWhateverKindItsHeaderHas) {
       {"long string", R"([["traceparent", "S", ")" + traceparent + R"("]])"},
       {"byte array", R"([["traceparent", "x", {"hex": ")" + hex + R"("}]])"},
       {"beside nested tables",
-       R"([["a", "F", [["traceparent", "S", "not this"], ["deeper", "F", [["n", "I", 1]]]]], ["b", "A", [["I", 1]]],)"
+       R"([["a", "F", [["traceparent", "S", "not this"], ["deeper", "F", [["n", "I", 1]]]]],)"
+       R"( ["b", "A", [["I", 1]]],)"
        R"( ["traceparent", "S", ")" +
            traceparent + R"("], ["z", "V", null], ["tracestate", "S", "vendor=1"], ["d", "D", [2, 314]]])"},
   };
@@ -614,7 +615,9 @@ TEST_F(AmqpForeign, ATraceBegunByAnotherClientGoesOnWhateverKindItsHeaderHas) {
 // What is forwarded keeps every table, and has the forwarder's context instead of the received one.
 TEST_F(AmqpForeign, ForwardedTablesAreAsTheyWereReceived) {
   const std::string tables =
-      R"(["a","F",[["traceparent","S","inner"],["deeper","F",[["n","I",1]]]]],["b","A",[["I",1],["F",[["x","S","y"]]]]],["z","V",null],["d","D",[2,314]],["t","T",1700000000])";
+      R"(["a","F",[["traceparent","S","inner"],["deeper","F",[["n","I",1]]]]],)"
+      R"(["b","A",[["I",1],["F",[["x","S","y"]]]]],)"
+      R"(["z","V",null],["d","D",[2,314]],["t","T",1700000000])";
   TracedConnection amqp = consumer_of("orders");
   ASSERT_EQ(amqp.declare_queue("shipping"), "shipping");
   std::string why;
