@@ -47,6 +47,12 @@ struct OpenPublish {
   SpanKind kind = SpanKind::producer;
 };
 
+// The ids of a message whose settlement will have a span, as far as can be told when it comes.
+struct DeliveryIds {
+  std::string message;
+  std::string conversation;
+};
+
 // A delivery that is not settled yet.
 struct Unacked {
   const Destination* destination = nullptr;
@@ -55,6 +61,7 @@ struct Unacked {
   std::uint64_t print = 0;
   std::uint64_t received = 0;                    // in ticks; 0: not asked
   std::shared_ptr<Work> work;                    // once process() was called
+  std::unique_ptr<DeliveryIds> ids;              // null: none, or not kept
   Settlement in_transaction = Settlement::none;  // settled, unless the transaction is rolled back
   bool redelivered = false;
 };
@@ -99,6 +106,7 @@ struct Channel {
   // search stays linear when the broker returns what is not found: unsampled, or with a context of its own.
   std::uint64_t search_credit = 0;
   std::vector<Consumer> consumers;
+  std::string declared;  // the queue that an empty name means: the last one declared
   Announced announced;
   // The last delivery that is not to be settled, which nothing else remembers.
   std::uint64_t last_no_ack_tag = 0;

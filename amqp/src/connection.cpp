@@ -14,6 +14,7 @@
 #include "spans.h"
 #include "table.h"
 
+#include <midtrace/semconv/attributes.h>
 #include <midtrace/trace/counters.h>
 #include <midtrace/trace/instrumentation.h>
 #include <midtrace/trace/tracer.h>
@@ -58,15 +59,18 @@ ConnectionCall::~ConnectionCall() {
   if (session_ != nullptr) finish_span(session_->endpoint(), span_, {Operation::channel, {}});
 }
 
-amqp_rpc_reply_t ConnectionCall::logged_in(const char* vhost, amqp_rpc_reply_t reply) noexcept {
-  if (session_ == nullptr) return reply;
-  session_->has_kept_frame = false;  // of a connection before this one; the login has released its memory
-  if (reply.reply_type == AMQP_RESPONSE_NORMAL) {
-    session_->logged_in(vhost);
-  } else {
-    span_.set_error(error_name(reply));
-  }
+amqp_rpc_reply_t ConnectionCall::answered(amqp_rpc_reply_t reply) noexcept {
+  if (reply.reply_type != AMQP_RESPONSE_NORMAL) span_.set_error(error_name(reply));
   return reply;
+}
+
+amqp_rpc_reply_t ConnectionCall::logged_in(const char* vhost, amqp_rpc_reply_t reply) noexcept {
+  if (vhost != nullptr && std::string_view(vhost) != "/") span_.set(semconv::midtrace_amqp_vhost, vhost);
+  if (session_ != nullptr) {
+    session_->has_kept_frame = false;  // of a connection before this one; the login has released its memory
+    if (reply.reply_type == AMQP_RESPONSE_NORMAL) session_->logged_in(vhost);
+  }
+  return answered(reply);
 }
 
 }  // namespace detail
@@ -99,14 +103,14 @@ Connection& Connection::operator=(Connection&& other) noexcept {
 // --- Opening and closing.
 
 int Connection::socket_open(amqp_socket_t* socket, const char* host, int port) noexcept {
-  if (session_ != nullptr) session_->opened(host, port);
-  return amqp_socket_open(socket, host, port);
+  const int status = amqp_socket_open(socket, host, port);
+  return session_ != nullptr ? session_->opened(host, port, status) : status;
 }
 
 int Connection::socket_open_noblock(amqp_socket_t* socket, const char* host, int port,
                                     const struct timeval* timeout) noexcept {
-  if (session_ != nullptr) session_->opened(host, port);
-  return amqp_socket_open_noblock(socket, host, port, timeout);
+  const int status = amqp_socket_open_noblock(socket, host, port, timeout);
+  return session_ != nullptr ? session_->opened(host, port, status) : status;
 }
 
 amqp_socket_t* Connection::ssl_socket_new(amqp_socket_t* (*make)(amqp_connection_state_t)) noexcept {
@@ -116,7 +120,7 @@ amqp_socket_t* Connection::ssl_socket_new(amqp_socket_t* (*make)(amqp_connection
 
 amqp_rpc_reply_t Connection::connection_close(int code) noexcept {
   detail::ConnectionCall call(session_.get(), "connection.close");
-  const amqp_rpc_reply_t reply = amqp_connection_close(state_, code);
+  const amqp_rpc_reply_t reply = call.answered(amqp_connection_close(state_, code));
   if (session_ != nullptr) session_->close({});
   return reply;
 }
@@ -144,9 +148,10 @@ amqp_rpc_reply_t Connection::channel_close(amqp_channel_t channel, int code) noe
 
 amqp_channel_open_ok_t* Connection::reopen_channel(amqp_channel_t channel) noexcept {
   amqp_channel_close_ok_t answer{};
-  if (amqp_send_method(state_, channel, AMQP_CHANNEL_CLOSE_OK_METHOD, &answer) != AMQP_STATUS_OK)
-    return nullptr;
-  return channel_open(channel);
+  const int status = amqp_send_method(state_, channel, AMQP_CHANNEL_CLOSE_OK_METHOD, &answer);
+  if (status == AMQP_STATUS_OK) return channel_open(channel);
+  if (session_ != nullptr) session_->learn(status);
+  return nullptr;
 }
 
 // --- Publishing.
@@ -254,7 +259,8 @@ amqp_rpc_reply_t Connection::consume_message(amqp_envelope_t* envelope, const st
       session.learn(reply.library_error);
     }
   } else if (reply.reply_type == AMQP_RESPONSE_SERVER_EXCEPTION) {
-    // The channel or connection closed between a delivery and its content.
+    // Of a channel or connection that closed between a delivery and its content. The channel stays in the
+    // envelope.
     detail::nothing_received(session, {}, tick, detail::error_name(reply));
     session.learn(envelope->channel, reply);
   }
@@ -267,15 +273,16 @@ amqp_rpc_reply_t Connection::basic_get(amqp_channel_t channel, amqp_bytes_t queu
   if (session_ != nullptr) session_->before_call();
   const amqp_rpc_reply_t reply = amqp_basic_get(state_, channel, queue, no_ack);
   if (session_ == nullptr) return reply;
+  const std::string_view meant = session_->meant_queue(channel, detail::text_of(queue));
   if (reply.reply_type != AMQP_RESPONSE_NORMAL) {
-    detail::nothing_received(*session_, detail::text_of(queue), tick, detail::error_name(reply));
+    detail::nothing_received(*session_, meant, tick, detail::error_name(reply));
     session_->learn(channel, reply);
   } else if (reply.reply.id != AMQP_BASIC_GET_OK_METHOD) {
-    detail::nothing_received(*session_, detail::text_of(queue), tick, {});
+    detail::nothing_received(*session_, meant, tick, {});
   } else if (detail::Channel* known = session_->channel(channel);
              known != nullptr && reply.reply.decoded != nullptr) {
-    detail::announce(*session_, *known, *static_cast<const amqp_basic_get_ok_t*>(reply.reply.decoded),
-                     detail::text_of(queue), no_ack != 0, tick);
+    detail::announce(*session_, *known, *static_cast<const amqp_basic_get_ok_t*>(reply.reply.decoded), meant,
+                     no_ack != 0, tick);
   }
   return reply;
 }
@@ -333,8 +340,8 @@ amqp_basic_consume_ok_t* Connection::basic_consume(amqp_channel_t channel, amqp_
   amqp_basic_consume_ok_t* consuming = call.answered(
       amqp_basic_consume(state_, channel, queue, consumer_tag, no_local, no_ack, exclusive, arguments));
   if (consuming != nullptr && session_ != nullptr) {
-    session_->add_consumer(channel, detail::text_of(consuming->consumer_tag), detail::text_of(queue),
-                           no_ack != 0);
+    session_->add_consumer(channel, detail::text_of(consuming->consumer_tag),
+                           session_->meant_queue(channel, detail::text_of(queue)), no_ack != 0);
   }
   return consuming;
 }
@@ -413,8 +420,10 @@ amqp_queue_declare_ok_t* Connection::queue_declare(amqp_channel_t channel, amqp_
   ChannelCall call(session_.get(), channel, "queue.declare", queue);
   amqp_queue_declare_ok_t* declared = call.answered(
       amqp_queue_declare(state_, channel, queue, passive, durable, exclusive, auto_delete, arguments));
-  if (declared != nullptr && session_ != nullptr && (exclusive != 0 || auto_delete != 0))
-    session_->set_temporary(detail::text_of(declared->queue));
+  if (declared != nullptr && session_ != nullptr) {
+    session_->set_declared(channel, detail::text_of(declared->queue));
+    if (exclusive != 0 || auto_delete != 0) session_->set_temporary(detail::text_of(declared->queue));
+  }
   return declared;
 }
 

@@ -141,7 +141,7 @@ const Destination& Endpoint::destination(const Route& route) noexcept {
   return found != nullptr ? *found : nameless_;
 }
 
-void Endpoint::add_common(std::vector<Attribute>& attributes, bool sends) const {
+void Endpoint::add_common(std::vector<Attribute>& attributes, bool with_peer) const {
   if (!facts_.connection_name.empty()) {
     attributes.push_back({semconv::messaging_client_id, std::string_view(facts_.connection_name)});
   }
@@ -149,7 +149,7 @@ void Endpoint::add_common(std::vector<Attribute>& attributes, bool sends) const 
     attributes.push_back({semconv::server_address, std::string_view(facts_.server_host)});
     if (facts_.server_port != 0) attributes.push_back({semconv::server_port, facts_.server_port});
   }
-  if (sends && !facts_.peer_address.empty()) {
+  if (with_peer && !facts_.peer_address.empty()) {
     attributes.push_back({semconv::network_peer_address, std::string_view(facts_.peer_address)});
     if (facts_.peer_port != 0) attributes.push_back({semconv::network_peer_port, facts_.peer_port});
   }

@@ -113,9 +113,9 @@ class Endpoint {
         destination.prepared_[static_cast<std::size_t>(operation)].load(std::memory_order_acquire);
     return known != nullptr ? known : prepare(destination, operation);
   }
-  // What every span has that is no matter of its destination. `sends`: whether the operation talks to the
-  // peer.
-  void add_common(std::vector<Attribute>& attributes, bool sends) const;
+  // What spans have that is no matter of their destination. Work does not talk to the peer, so its spans do
+  // not name it.
+  void add_common(std::vector<Attribute>& attributes, bool with_peer) const;
 
   messaging::DetachedSpans& detached_spans() noexcept { return detached_spans_; }
 

@@ -65,7 +65,9 @@ bool OutgoingHeaders::build(const TableReader& caller, const FieldBuffer& fields
   entries_.clear();
   wire_bytes_ = empty_table_bytes;
   try {
-    if (most_outgoing_bytes(caller, fields).has_value() && add_all(caller, fields)) return true;
+    if (caller.wire_bytes().has_value() && fields.complete() && fit_a_table(fields) &&
+        add_all(caller, fields))
+      return true;
   } catch (...) {
   }
   entries_.clear();

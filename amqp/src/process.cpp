@@ -56,9 +56,11 @@ struct InCommon {
   bool destination = true;
 };
 
-// Looks the delivery up among the unsettled ones, or reads what its message says.
-Delivery look_up(Session& session, Endpoint& endpoint, amqp_channel_t number, std::uint64_t tag,
-                 const amqp_message_t& message, const Envelope& envelope, bool redelivered) noexcept {
+// Looks the delivery up among the unsettled ones, or reads what its message says. The first one of a call
+// finds the endpoint too. A login may change that meanwhile; what is unsettled then belongs to the new one.
+Delivery look_up(Session& session, std::shared_ptr<Endpoint>& endpoint, amqp_channel_t number,
+                 std::uint64_t tag, const amqp_message_t& message, const Envelope& envelope,
+                 bool redelivered) noexcept {
   Delivery delivery;
   delivery.channel = number;
   delivery.tag = tag;
@@ -68,9 +70,9 @@ Delivery look_up(Session& session, Endpoint& endpoint, amqp_channel_t number, st
   std::string copy;
   {
     const std::lock_guard guard(session.lock());
-    // After another login, what is unsettled belongs to another endpoint.
+    if (endpoint == nullptr) endpoint = session.shared_endpoint();
     Channel* const channel =
-        session.shared_endpoint().get() == &endpoint ? session.existing_channel(number) : nullptr;
+        endpoint == session.shared_endpoint() ? session.existing_channel(number) : nullptr;
     if (Unacked* entry = channel != nullptr ? channel->unacked.find(tag) : nullptr) {
       delivery.destination = entry->destination;
       delivery.creation.span = entry->creation;
@@ -94,13 +96,13 @@ Delivery look_up(Session& session, Endpoint& endpoint, amqp_channel_t number, st
   if (delivery.destination == nullptr) {
     const bool known = envelope.exchange.bytes != nullptr || envelope.routing_key.bytes != nullptr;
     delivery.destination =
-        known ? &session.delivered_by(endpoint, envelope.exchange, envelope.routing_key, queue)
-              : &endpoint.nameless();
+        known ? &session.delivered_by(*endpoint, envelope.exchange, envelope.routing_key, queue)
+              : &endpoint->nameless();
   }
-  Carried carried = take_in(endpoint, *delivery.destination, &message.properties);
+  Carried carried = take_in(*endpoint, *delivery.destination, &message.properties);
   delivery.creation = std::move(carried.creation);
   delivery.print = carried.print;
-  if (endpoint.options().user.capture_queue_time) delivery.received = current_tick();
+  if (endpoint->options().user.capture_queue_time) delivery.received = current_tick();
   return delivery;
 }
 
@@ -178,10 +180,9 @@ void make_links(const Endpoint& endpoint, std::span<const Delivery> deliveries, 
 void hold(Session& session, std::span<const Delivery> deliveries,
           const std::shared_ptr<Work>& work) noexcept {
   const std::lock_guard guard(session.lock());
+  if (session.shared_endpoint().get() != &work->endpoint()) return;
   for (const Delivery& delivery : deliveries) {
-    Channel* const channel = session.shared_endpoint().get() == &work->endpoint()
-                                 ? session.existing_channel(delivery.channel)
-                                 : nullptr;
+    Channel* const channel = session.existing_channel(delivery.channel);
     Unacked* const entry = channel != nullptr ? channel->unacked.find(delivery.tag) : nullptr;
     if (entry == nullptr || entry->work != nullptr) continue;
     work->hold();
@@ -192,10 +193,10 @@ void hold(Session& session, std::span<const Delivery> deliveries,
 StartedProcess start(Session& session, const std::shared_ptr<Endpoint>& endpoint,
                      std::span<const Delivery> deliveries, bool batch) {
   StartedProcess started;
-  const Options& user = endpoint->options().user;
   started.around = Context::current();
+  if (deliveries.empty() || started.around.suppressed) return started;
   const Context ambient = started.around;
-  if (deliveries.empty() || ambient.suppressed) return started;
+  const Options& user = endpoint->options().user;
   endpoint->detached_spans().look();
 
   const InCommon common = find_common(deliveries);
@@ -269,9 +270,10 @@ StartedProcess start(Session& session, const std::shared_ptr<Endpoint>& endpoint
   return started;
 }
 
-std::shared_ptr<Endpoint> endpoint_of(Session& session) noexcept {
-  const std::lock_guard guard(session.lock());
-  return session.shared_endpoint();
+Delivery look_up(Session& session, std::shared_ptr<Endpoint>& endpoint,
+                 const amqp_envelope_t& envelope) noexcept {
+  return look_up(session, endpoint, envelope.channel, envelope.delivery_tag, envelope.message,
+                 {envelope.exchange, envelope.routing_key, envelope.consumer_tag}, envelope.redelivered != 0);
 }
 
 }  // namespace
@@ -281,21 +283,16 @@ StartedProcess start_process(const Connection& connection, std::span<const amqp_
   const std::shared_ptr<Session>& session = Access::session(connection);
   if (session == nullptr || session->off()) return {};
   try {
-    const std::shared_ptr<Endpoint> endpoint = endpoint_of(*session);
-    std::optional<Delivery> one;
-    std::vector<Delivery> several;
-    if (envelopes.size() > 1) several.reserve(envelopes.size());
-    for (const amqp_envelope_t& envelope : envelopes) {
-      Delivery delivery = look_up(
-          *session, *endpoint, envelope.channel, envelope.delivery_tag, envelope.message,
-          {envelope.exchange, envelope.routing_key, envelope.consumer_tag}, envelope.redelivered != 0);
-      if (envelopes.size() > 1) {
-        several.push_back(std::move(delivery));
-      } else {
-        one = std::move(delivery);
-      }
+    std::shared_ptr<Endpoint> endpoint;
+    if (envelopes.size() == 1) {
+      const Delivery delivery = look_up(*session, endpoint, envelopes[0]);
+      return start(*session, endpoint, {&delivery, 1}, batch);
     }
-    return start(*session, endpoint, one.has_value() ? std::span<const Delivery>(&*one, 1) : several, batch);
+    std::vector<Delivery> deliveries;
+    deliveries.reserve(envelopes.size());
+    for (const amqp_envelope_t& envelope : envelopes)
+      deliveries.push_back(look_up(*session, endpoint, envelope));
+    return start(*session, endpoint, deliveries, batch);
   } catch (...) {
     count(Counter::dropped_no_record);
     return {};
@@ -307,8 +304,8 @@ StartedProcess start_process(const Connection& connection, amqp_channel_t channe
   const std::shared_ptr<Session>& session = Access::session(connection);
   if (session == nullptr || session->off()) return {};
   try {
-    const std::shared_ptr<Endpoint> endpoint = endpoint_of(*session);
-    const Delivery delivery = look_up(*session, *endpoint, channel, delivery_tag, message, {}, false);
+    std::shared_ptr<Endpoint> endpoint;
+    const Delivery delivery = look_up(*session, endpoint, channel, delivery_tag, message, {}, false);
     return start(*session, endpoint, {&delivery, 1}, false);
   } catch (...) {
     count(Counter::dropped_no_record);

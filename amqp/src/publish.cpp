@@ -55,19 +55,17 @@ struct Outgoing {
   Session& session;
   const Publish& publish;
   const TableReader& reader;
-  std::size_t limit;  // of the header frame's payload
-  std::size_t room;   // bytes left below it once an old context has made way; 0 also when nobody may touch it
+  std::size_t kept;  // what the caller's table takes once an old context has made way
+  std::size_t room;  // left in the header frame beside that; 0 also when nobody may touch it
 };
 
 Outgoing outgoing(Session& session, const Publish& publish, const TableReader& reader) noexcept {
+  const std::optional<std::size_t> table = reader.wire_bytes();
+  if (!table.has_value()) return {session, publish, reader, 0, 0};
+  const std::size_t kept = *table - reader.context_wire_bytes();
+  const std::optional<std::size_t> payload = header_frame_payload_bytes(publish.properties, kept);
   const std::size_t limit = frame_room(session);
-  std::size_t room = 0;
-  if (const std::optional<std::size_t> table = reader.wire_bytes(); table.has_value()) {
-    const std::optional<std::size_t> payload =
-        header_frame_payload_bytes(publish.properties, *table - reader.context_wire_bytes());
-    if (payload.has_value() && *payload < limit) room = limit - *payload;
-  }
-  return {session, publish, reader, limit, room};
+  return {session, publish, reader, kept, payload.has_value() && *payload < limit ? limit - *payload : 0};
 }
 
 // Whether the context of a child of `parent` will fit, judged before its span exists. Ids and decisions have
@@ -99,16 +97,17 @@ int send_with(const Outgoing& out, const Context& carried) noexcept {
   fields.clear();
   propagator().inject(carried, fields);
   if (fields.complete() && fields.size() == 0) return send(out.session, out.publish, out.publish.properties);
-  amqp_basic_properties_t properties{};
-  if (out.publish.properties != nullptr) properties = *out.publish.properties;
   OutgoingHeaders& headers = out.session.headers;
-  if (out.room > 0 && fields.complete() && headers.build(out.reader, fields)) {
-    const std::optional<std::size_t> payload = header_frame_payload_bytes(&properties, headers.wire_bytes());
-    if (payload.has_value() && *payload <= out.limit) {
-      properties._flags |= AMQP_BASIC_HEADERS_FLAG;
-      properties.headers = headers.table();
-      return send(out.session, out.publish, &properties);
+  if (out.room > 0 && headers.build(out.reader, fields) && headers.wire_bytes() <= out.kept + out.room) {
+    amqp_basic_properties_t properties;
+    if (out.publish.properties != nullptr) {
+      properties = *out.publish.properties;
+    } else {
+      properties._flags = 0;
     }
+    properties._flags |= AMQP_BASIC_HEADERS_FLAG;
+    properties.headers = headers.table();
+    return send(out.session, out.publish, &properties);
   }
   skip_injection();
   return send(out.session, out.publish, out.publish.properties);
@@ -218,8 +217,8 @@ messaging::Origin origin_of(const Session& session, const SpanContext& context) 
                               thread != nullptr ? *thread : nothing_received, context);
 }
 
-int publish_traced(Session& session, Channel* channel, const Publish& publish, const Destination& destination,
-                   Context& ambient, const Context* stored, OpenPublish& open) {
+int publish_traced(Session& session, const Publish& publish, const Destination& destination, Context& ambient,
+                   const Context* stored, OpenPublish* open) {
   const PreparedSpan* prepared = session.endpoint().prepared(destination, Operation::publish);
   if (prepared == nullptr) return send(session, publish, publish.properties);
   const std::span<const std::string_view> fields = propagator().fields();
@@ -261,10 +260,8 @@ int publish_traced(Session& session, Channel* channel, const Publish& publish, c
               stored,
               wanted,
               fits};
-  if (channel != nullptr && channel->confirming &&
-      session.options().user.end_publish_at == PublishEnd::confirm)
-    return publish_until_confirm(out, start, ambient, open);
-  return publish_for_the_call(out, start, ambient);
+  return open != nullptr ? publish_until_confirm(out, start, ambient, *open)
+                         : publish_for_the_call(out, start, ambient);
 }
 
 // No span: the current context goes out instead, unless the application put one there itself.
@@ -282,11 +279,8 @@ int propagate_only(Session& session, const Publish& publish, const Destination& 
   return send_with(outgoing(session, publish, reader), carried);
 }
 
-}  // namespace
-
-int publish(Session& session, const Publish& publish) noexcept {
-  Channel* const channel = session.existing_channel(publish.channel);
-  OpenPublish open;
+// `open` takes the span that waits for the confirm; null when none is awaited.
+int publish_message(Session& session, const Publish& publish, OpenPublish* open) noexcept {
   int status = AMQP_STATUS_OK;
   try {
     Context ambient = session.off() ? Context() : Context::current();
@@ -305,7 +299,7 @@ int publish(Session& session, const Publish& publish) noexcept {
       }
       const Context* used = stored.span.valid() ? &stored : nullptr;
       status = session.endpoint().tracing() && !destination.untraced()
-                   ? publish_traced(session, channel, publish, destination, ambient, used, open)
+                   ? publish_traced(session, publish, destination, ambient, used, open)
                    : propagate_only(session, publish, destination, used != nullptr ? stored : ambient);
     }
   } catch (...) {
@@ -313,7 +307,23 @@ int publish(Session& session, const Publish& publish) noexcept {
     count(Counter::dropped_no_record);
     status = send(session, publish, publish.properties);
   }
-  if (channel != nullptr && channel->confirming && status == AMQP_STATUS_OK) {
+  session.failed_to_send(status);
+  return status;
+}
+
+}  // namespace
+
+int publish(Session& session, const Publish& publish) noexcept {
+  Channel* const channel = session.existing_channel(publish.channel);
+  if (channel == nullptr || !channel->confirming) return publish_message(session, publish, nullptr);
+  if (session.options().user.end_publish_at != PublishEnd::confirm) {
+    const int status = publish_message(session, publish, nullptr);
+    if (status == AMQP_STATUS_OK) channel->outstanding.add();
+    return status;
+  }
+  OpenPublish open;
+  const int status = publish_message(session, publish, &open);
+  if (status == AMQP_STATUS_OK) {
     const std::uint64_t sequence = channel->outstanding.add();
     if (is_open(open) && channel->publishes.append(sequence, open)) {
       channel->search_credit = std::min(channel->search_credit + credit_for_publish, most_credit);
@@ -321,11 +331,8 @@ int publish(Session& session, const Publish& publish) noexcept {
     }
   }
   // It failed, or there is no room to wait for more confirms.
-  if (is_open(open)) {
-    finish_publish(session.endpoint(), std::move(open),
-                   status == AMQP_STATUS_OK ? std::string_view() : status_name(status));
-  }
-  session.learn(status);
+  finish_publish(session.endpoint(), std::move(open),
+                 status == AMQP_STATUS_OK ? std::string_view() : status_name(status));
   return status;
 }
 

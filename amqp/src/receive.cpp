@@ -62,6 +62,17 @@ void set_text(Span& span, const AttributeKey<std::string_view>& key, std::string
   if (!text.empty() && text.size() <= max_id_bytes && messaging::is_plain_text(text)) span.set(key, text);
 }
 
+// Null when there are none, or no memory for them.
+std::unique_ptr<DeliveryIds> kept_ids(const amqp_basic_properties_t* properties) noexcept {
+  const MessageIds ids = ids_of(properties);
+  if (ids.id.empty() && ids.conversation.empty()) return nullptr;
+  try {
+    return std::make_unique<DeliveryIds>(DeliveryIds{std::string(ids.id), std::string(ids.conversation)});
+  } catch (...) {
+    return nullptr;
+  }
+}
+
 void announce(Session& session, Channel& channel, Announced announced, std::uint64_t start_tick) noexcept {
   announced.start_tick = start_tick != 0 || !session.endpoint().tracing() ? start_tick : current_tick();
   channel.announced = announced;
@@ -118,7 +129,7 @@ void announce(Session& session, Channel& channel, const amqp_basic_deliver_t& me
   if (session.off()) return;
   const Consumer* consumer = channel.consumer(text_of(method.consumer_tag));
   const Destination& destination =
-      session.delivered_by(session.endpoint(), method.exchange, method.routing_key,
+      session.delivered_by(method.exchange, method.routing_key,
                            consumer != nullptr ? std::string_view(consumer->queue) : std::string_view());
   announce(session, channel,
            {.by = Announced::By::deliver,
@@ -132,14 +143,13 @@ void announce(Session& session, Channel& channel, const amqp_basic_deliver_t& me
 void announce(Session& session, Channel& channel, const amqp_basic_get_ok_t& method, std::string_view queue,
               bool no_ack, std::uint64_t start_tick) noexcept {
   if (session.off()) return;
-  announce(
-      session, channel,
-      {.by = Announced::By::get,
-       .destination = &session.delivered_by(session.endpoint(), method.exchange, method.routing_key, queue),
-       .delivery_tag = method.delivery_tag,
-       .redelivered = method.redelivered != 0,
-       .no_ack = no_ack},
-      start_tick);
+  announce(session, channel,
+           {.by = Announced::By::get,
+            .destination = &session.delivered_by(method.exchange, method.routing_key, queue),
+            .delivery_tag = method.delivery_tag,
+            .redelivered = method.redelivered != 0,
+            .no_ack = no_ack},
+           start_tick);
 }
 
 void message_received(Session& session, Channel& channel, const amqp_basic_properties_t* properties,
@@ -162,6 +172,7 @@ void message_received(Session& session, Channel& channel, const amqp_basic_prope
   const Described described{announced.delivery_tag, received, properties,
                             user.capture_body_size ? static_cast<std::int64_t>(body_size) : -1,
                             announced.redelivered};
+  bool sampled = carried.creation.span.sampled() || ambient.span.sampled();
   if (user.receive_spans && !ambient.suppressed && !destination.untraced()) {
     if (const PreparedSpan* prepared = endpoint.prepared(destination, Operation::receive)) {
       Context parent = ambient;
@@ -176,6 +187,7 @@ void message_received(Session& session, Channel& channel, const amqp_basic_prope
                                                            .start_tick = announced.start_tick,
                                                            .module_link_limit = true});
       if (span.recording()) {
+        sampled = true;
         describe_delivery(described, span);
         describe_history(endpoint, destination, destination.route().routing_key, described, span);
         const Call call{Operation::receive, destination.name(), properties, body};
@@ -197,6 +209,7 @@ void message_received(Session& session, Channel& channel, const amqp_basic_prope
   entry.print = carried.print;
   entry.received = received;
   entry.redelivered = announced.redelivered;
+  if (sampled && user.settle_spans) entry.ids = kept_ids(properties);
   const std::lock_guard guard(session.lock());
   static_cast<void>(channel.unacked.append(announced.delivery_tag, entry));
 }

@@ -170,6 +170,19 @@ const Destination& Session::published_to(amqp_bytes_t exchange, amqp_bytes_t rou
   return *last_published_;
 }
 
+const Destination& Session::delivered_by(amqp_bytes_t exchange, amqp_bytes_t routing_key,
+                                         std::string_view queue) noexcept {
+  if (last_delivered_ != nullptr) {
+    const Route& last = last_delivered_->route();
+    if (!last_delivered_->summarized() && last.queue == queue && last.routing_key == text_of(routing_key) &&
+        last.exchange == text_of(exchange)) {
+      return *last_delivered_;
+    }
+  }
+  last_delivered_ = &delivered_by(*endpoint_, exchange, routing_key, queue);
+  return *last_delivered_;
+}
+
 const Destination& Session::delivered_by(Endpoint& endpoint, amqp_bytes_t exchange, amqp_bytes_t routing_key,
                                          std::string_view queue) noexcept {
   return endpoint.destination({text_of(exchange), text_of(routing_key), queue, true, is_temporary(queue)});
@@ -198,17 +211,36 @@ void Session::set_temporary(std::string_view queue) noexcept {
     temporary_queues_.insert(std::move(name));
     any_temporary_.store(true, std::memory_order_relaxed);
     last_published_ = nullptr;
+    last_delivered_ = nullptr;
   } catch (...) {
   }
 }
 
-void Session::opened(const char* host, int port) noexcept {
+void Session::set_declared(amqp_channel_t number, std::string_view queue) noexcept {
+  Channel* const on = channel(number);
+  if (on == nullptr) return;
+  try {
+    on->declared = queue;
+  } catch (...) {
+    on->declared.clear();
+  }
+}
+
+std::string_view Session::meant_queue(amqp_channel_t number, std::string_view queue) const noexcept {
+  if (!queue.empty()) return queue;
+  const Channel* const on = existing_channel(number);
+  return on != nullptr ? std::string_view(on->declared) : queue;
+}
+
+int Session::opened(const char* host, int port, int status) noexcept {
   try {
     opened_host_ = host != nullptr ? host : "";
     opened_port_ = port;
   } catch (...) {
     opened_host_.clear();
   }
+  if (status == AMQP_STATUS_OK) logged_in(nullptr);  // so that the login's own span names the broker
+  return status;
 }
 
 void Session::set_tls() noexcept { tls_ = true; }
@@ -246,6 +278,7 @@ void Session::renew_endpoint(Facts facts) noexcept {
     const std::lock_guard guard(lock_);
     endpoint_.swap(renewed);
     last_published_ = nullptr;
+    last_delivered_ = nullptr;
   } catch (...) {
   }
 }
@@ -285,6 +318,7 @@ void Session::close_channel(amqp_channel_t number, Settlement how, std::string_v
   }
   closed->announced = Announced();
   closed->last_returned = 0;
+  closed->declared.clear();
 }
 
 void Session::channel_opened(amqp_channel_t number) noexcept {
@@ -326,7 +360,13 @@ void Session::recover(amqp_channel_t number) noexcept {
   if (Channel* known = existing_channel(number)) end_works(*known, Settlement::recover, {});
 }
 
+void Session::failed_to_send(int status) noexcept {
+  if (is_fatal(status) && lost_.empty()) lost_ = status_name(status);
+}
+
 void Session::close(std::string_view error) noexcept {
+  if (error.empty()) error = lost_;
+  lost_ = {};
   for (std::size_t number = 0; number < channels_.size(); ++number) {
     if (channels_[number] == nullptr) continue;
     end_publishes(*channels_[number], error.empty() ? std::string_view("connection_closed") : error);

@@ -61,13 +61,19 @@ class Session {
 
   // The destination of a publish; the last one is remembered.
   const Destination& published_to(amqp_bytes_t exchange, amqp_bytes_t routing_key) noexcept;
-  // Any thread; of this endpoint, which is the session's or, on other threads, was until a moment ago.
+  // The destination of a delivery; the last one is remembered.
+  const Destination& delivered_by(amqp_bytes_t exchange, amqp_bytes_t routing_key,
+                                  std::string_view queue) noexcept;
+  // The same on any thread, for an endpoint that the caller holds.
   const Destination& delivered_by(Endpoint& endpoint, amqp_bytes_t exchange, amqp_bytes_t routing_key,
                                   std::string_view queue) noexcept;
   void set_temporary(std::string_view queue) noexcept;
+  // An empty name means the queue that was declared last on the channel. Valid until another one is.
+  void set_declared(amqp_channel_t channel, std::string_view queue) noexcept;
+  std::string_view meant_queue(amqp_channel_t channel, std::string_view queue) const noexcept;
 
-  // What is known of the peer before and after the login.
-  void opened(const char* host, int port) noexcept;
+  // What is known of the peer before and after the login. `status` is what opening the socket gave.
+  int opened(const char* host, int port, int status) noexcept;
   void set_tls() noexcept;
   void logged_in(const char* vhost) noexcept;
 
@@ -75,6 +81,9 @@ class Session {
   // has static storage and ends in a NUL, or, where it is empty, with what the settlement implies.
   void close_channel(amqp_channel_t number, Settlement how, std::string_view error) noexcept;
   void close(std::string_view error) noexcept;
+  // A publish found the connection lost. What is open stays so, because confirms that came before can still
+  // be read; but nothing else will be the reason for its end.
+  void failed_to_send(int status) noexcept;
   // The channel is open, perhaps for the second time.
   void channel_opened(amqp_channel_t number) noexcept;
   // The broker delivers what is unsettled on the channel again, under new tags.
@@ -112,8 +121,8 @@ class Session {
  private:
   bool is_temporary(std::string_view queue) noexcept;
   void renew_endpoint(Facts facts) noexcept;
-  void forget_predecessors(bool only_of_publishing) noexcept;
   void drop_kept(amqp_channel_t number, const Channel& closed) noexcept;
+  void forget_predecessors(bool only_of_publishing) noexcept;
   void end_publishes(Channel& channel, std::string_view error) noexcept;
   void end_works(Channel& channel, Settlement how, std::string_view error) noexcept;
 
@@ -123,9 +132,11 @@ class Session {
   std::shared_ptr<Endpoint> endpoint_;                // written under the lock
   std::vector<std::unique_ptr<Channel>> channels_;    // by number; changed under the lock
   const Destination* last_published_ = nullptr;       // of the endpoint
+  const Destination* last_delivered_ = nullptr;       // likewise
   std::unordered_set<std::string> temporary_queues_;  // bounded, both; under the lock
   std::unordered_set<std::string> older_temporary_queues_;
   std::atomic<bool> any_temporary_{false};
+  std::string_view lost_;  // why the connection is lost, once a publish has seen it; static storage
   std::string opened_host_;
   int opened_port_ = 0;
   bool tls_ = false;

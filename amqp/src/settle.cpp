@@ -63,13 +63,13 @@ struct Covered {
   std::size_t untraced = 0;
   std::size_t contexts = 0;
   const Destination* destination = nullptr;  // of all of them; null: they differ, or are unknown
-  std::shared_ptr<Work> work;                // of the only one
+  std::shared_ptr<Work> work;                // that all of them belong to
+  const DeliveryIds* ids = nullptr;          // of the only one; valid until it is settled
 };
 
 Covered find_covered(Session& session, Channel& channel, const Settle& settle, SettleLinks& links) {
   Covered covered;
   const std::size_t limit = std::max<std::size_t>(module_link_limit(), 1);
-  const bool only_one = !settle.multiple;
   links.clear();
   const std::lock_guard guard(session.lock());
   visit_covered(channel, settle, [&](std::uint64_t tag, Unacked& entry) {
@@ -79,11 +79,13 @@ Covered find_covered(Session& session, Channel& channel, const Settle& settle, S
     }
     if (covered.messages == 0) {
       covered.destination = entry.destination;
-    } else if (covered.destination != entry.destination) {
-      covered.destination = nullptr;
+      covered.work = entry.work;
+      covered.ids = settle.multiple ? nullptr : entry.ids.get();
+    } else {
+      if (covered.destination != entry.destination) covered.destination = nullptr;
+      if (covered.work != entry.work) covered.work = nullptr;
     }
     ++covered.messages;
-    if (only_one) covered.work = entry.work;
     if (!entry.creation.valid()) return;
     ++covered.contexts;
     if (links.size() < limit) links.add(entry, tag);
@@ -91,9 +93,9 @@ Covered find_covered(Session& session, Channel& channel, const Settle& settle, S
   return covered;
 }
 
-Span start_settle_span(Session& session, const Settle& settle, const Covered& covered, SettleLinks& links) {
+Span start_settle_span(Session& session, const Settle& settle, const Covered& covered, SettleLinks& links,
+                       Context& parent) {
   const Endpoint& endpoint = session.endpoint();
-  Context parent = Context::current();
   const Destination& destination =
       covered.destination != nullptr ? *covered.destination : endpoint.nameless();
   const PreparedSpan* prepared = endpoint.prepared(destination, settle.operation);
@@ -112,6 +114,11 @@ Span start_settle_span(Session& session, const Settle& settle, const Covered& co
       settle.delivery_tag <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
     span.set(semconv::messaging_rabbitmq_message_delivery_tag,
              static_cast<std::int64_t>(settle.delivery_tag));
+  }
+  if (covered.ids != nullptr) {
+    if (!covered.ids->message.empty()) span.set(semconv::messaging_message_id, covered.ids->message);
+    if (!covered.ids->conversation.empty())
+      span.set(semconv::messaging_message_conversation_id, covered.ids->conversation);
   }
   if (settle.multiple)
     span.set(semconv::messaging_batch_message_count, static_cast<std::int64_t>(covered.messages));
@@ -147,13 +154,14 @@ int settle(Session& session, const Settle& settle) noexcept {
   Channel* const channel = session.existing_channel(settle.channel);
   Span span;
   const Destination* destination = nullptr;
-  if (channel != nullptr && session.options().user.settle_spans &&
-      tracing(session.endpoint(), Context::current())) {
+  const bool spans = channel != nullptr && session.options().user.settle_spans;
+  Context ambient = spans ? Context::current() : Context();
+  if (spans && tracing(session.endpoint(), ambient)) {
     try {
       const Covered covered = find_covered(session, *channel, settle, session.settle_links);
       destination = covered.destination;
       if (covered.messages > 0 || covered.untraced == 0)
-        span = start_settle_span(session, settle, covered, session.settle_links);
+        span = start_settle_span(session, settle, covered, session.settle_links, ambient);
     } catch (...) {
       count(Counter::dropped_no_record);
     }
@@ -165,8 +173,11 @@ int settle(Session& session, const Settle& settle) noexcept {
                 {settle.operation,
                  destination != nullptr ? std::string_view(destination->name()) : std::string_view()});
   }
-  session.learn(status);
-  if (status == AMQP_STATUS_OK && channel != nullptr) apply(session, *channel, settle);
+  if (status != AMQP_STATUS_OK) {
+    session.learn(status);
+  } else if (channel != nullptr) {
+    apply(session, *channel, settle);
+  }
   return status;
 }
 

@@ -1,9 +1,9 @@
 // The choke point of settlements: `ack`, `nack` and `reject` spans start and end here, and nowhere else.
 //
 // One span for each call, with one link for each message that it covers and that carried a context. It is a
-// child of the current span or, for one delivery, of its process span. A settlement that could be sent ends
-// the process spans; in a transaction only its commit does. On the connection's thread. Nothing throws.
-// Source: conventions 2.4; RabbitMQ, Consumer Acknowledgements.
+// child of the current span or, without one, of the process span that all of them belong to. A settlement
+// that could be sent ends the process spans; in a transaction only its commit does. On the connection's
+// thread. Nothing throws. Source: conventions 2.4; RabbitMQ, Consumer Acknowledgements.
 #pragma once
 
 #include <cstdint>

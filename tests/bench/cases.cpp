@@ -29,13 +29,24 @@ constexpr Case all_cases[] = {
     {"kafka.batch_size", kafka_batch_size},
     {"kafka.memory", kafka_memory},
 #endif
+#ifdef MIDTRACE_BENCH_AMQP
+    {"amqp.message", amqp_message},
+    {"amqp.open_messages", amqp_open_messages},
+    {"amqp.memory", amqp_memory},
+#endif
 };
 
 constexpr ChildCase all_child_cases[] = {
-    {"buffered_spans", child_buffered_spans}, {"pending_spans", child_pending_spans},
+    {"buffered_spans", child_buffered_spans},
+    {"pending_spans", child_pending_spans},
     {"many_spans", child_many_spans},
 #ifdef MIDTRACE_BENCH_KAFKA
-    {"kafka_hand", child_kafka_hand},         {"kafka_sampled", child_kafka_sampled},
+    {"kafka_hand", child_kafka_hand},
+    {"kafka_sampled", child_kafka_sampled},
+#endif
+#ifdef MIDTRACE_BENCH_AMQP
+    {"amqp_open_publishes", child_amqp_open_publishes},
+    {"amqp_unsettled", child_amqp_unsettled},
 #endif
 };
 

@@ -42,5 +42,11 @@ std::vector<double> child_kafka_sampled();
 // kafka_scaling.cpp, likewise
 void kafka_message_count(Session& session);
 void kafka_batch_size(Session& session);
+// amqp.cpp, where the module is built
+void amqp_message(Session& session);
+void amqp_open_messages(Session& session);
+void amqp_memory(Session& session);
+std::vector<double> child_amqp_open_publishes();
+std::vector<double> child_amqp_unsettled();
 
 }  // namespace midtrace::bench

@@ -57,6 +57,7 @@ class ConnectionCall {
   ~ConnectionCall();
   ConnectionCall(const ConnectionCall&) = delete;
   ConnectionCall& operator=(const ConnectionCall&) = delete;
+  amqp_rpc_reply_t answered(amqp_rpc_reply_t reply) noexcept;
   amqp_rpc_reply_t logged_in(const char* vhost, amqp_rpc_reply_t reply) noexcept;
 
  private:
