@@ -65,7 +65,8 @@ struct Call {
 using Hook = std::function<void(Span& span, const Call& call)>;
 
 struct Options {
-  // off: the calls are rabbitmq-c's. propagate: contexts travel, no spans. Unset: MIDTRACE_AMQP, else on.
+  // off: the calls are rabbitmq-c's, and wait_for_confirms() works all the same. propagate: contexts travel,
+  // no spans. Unset: MIDTRACE_AMQP, else on.
   std::optional<ModuleMode> mode = std::nullopt;
   Relation relation = Relation::automatic;
   PublishEnd end_publish_at = PublishEnd::confirm;
