@@ -138,8 +138,8 @@ class Connection {
   // simple_wait_frame() returns AMQP_STATUS_UNEXPECTED_STATE.
   Confirms wait_for_confirms(amqp_channel_t channel, const struct timeval* timeout,
                              const ReturnedMessage& returned = {}) noexcept;
-  // Published messages that the broker has not confirmed, as far as this Connection has read. Once the channel
-  // or the connection is lost it never will; the number stays until the channel is opened again.
+  // Published messages that the broker has not confirmed, as far as this Connection has read. Once the
+  // channel or the connection is lost it never will; the number stays until the channel is opened again.
   std::uint64_t unconfirmed(amqp_channel_t channel) const noexcept;
   amqp_tx_select_ok_t* tx_select(amqp_channel_t channel) noexcept;
   amqp_tx_commit_ok_t* tx_commit(amqp_channel_t channel) noexcept;
