@@ -7,10 +7,12 @@
 
 #include "names.h"
 
+#include "messaging/received.h"
 #include "messaging/text.h"
 #include "trace/glob.h"
 
 #include <midtrace/semconv/attributes.h>
+#include <midtrace/trace/tracer.h>
 
 namespace midtrace {
 inline namespace v1 {
@@ -46,10 +48,16 @@ bool matches_route(const Route& route, std::span<const std::string> exchanges,
   return (route.delivery || route.exchange.empty()) && !queue.empty() && matches_any(queues, queue);
 }
 
-std::uint32_t hash_of(const Route& route) noexcept {
-  const std::uint32_t parts =
-      attribute_name_hash(route.exchange) * 31U + attribute_name_hash(route.routing_key);
-  return parts * 31U + attribute_name_hash(route.queue) + (route.delivery ? 1U : 0U);
+std::uint64_t mixed(std::uint64_t hash, std::string_view text) noexcept {
+  for (const char c : text)
+    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3U;
+  return (hash ^ text.size()) * 0x9E3779B97F4A7C15U;
+}
+
+// Routing keys come from outside: whoever chose them cannot know where they go.
+std::size_t bucket_of(const Route& route, std::uint64_t seed, std::size_t buckets) noexcept {
+  const std::uint64_t hash = mixed(mixed(mixed(seed, route.exchange), route.routing_key), route.queue);
+  return (hash >> 32U) % buckets;
 }
 
 }  // namespace
@@ -58,13 +66,18 @@ const OperationNames& operation_names(Operation operation) noexcept {
   return operations[static_cast<std::size_t>(operation)];
 }
 
-Destination::Destination(const Route& route, const Options& options)
+RouteSwitches switches_of(const Route& route, const Options& options) noexcept {
+  return {matches_route(route, options.untraced_exchanges, options.untraced_queues),
+          matches_route(route, options.unpropagated_exchanges, options.unpropagated_queues)};
+}
+
+Destination::Destination(const Route& route, RouteSwitches switches, bool summarized)
     : exchange_(route.exchange),
       routing_key_(route.routing_key),
       queue_(route.queue),
       route_{exchange_, routing_key_, queue_, route.delivery, route.temporary},
-      untraced_(matches_route(route_, options.untraced_exchanges, options.untraced_queues)),
-      unpropagated_(matches_route(route_, options.unpropagated_exchanges, options.unpropagated_queues)) {
+      switches_(switches),
+      summarized_(summarized) {
   DestinationName named;
   if (route.delivery) {
     consumer_destination(route_.exchange, route_.routing_key, route_.queue, named);
@@ -86,8 +99,11 @@ Endpoint::Endpoint(std::shared_ptr<const ReadyOptions> options, Facts facts)
     : options_(std::move(options)),
       facts_(std::move(facts)),
       detached_spans_(std::chrono::nanoseconds(options_->user.settle_timeout).count()),
-      nameless_(Route{}, Options{}) {
-  nameless_.name_.clear();
+      seed_(messaging::seeded_hash(current_tick(), reinterpret_cast<std::uintptr_t>(this))),
+      nameless_{Destination({}, {false, false}, true), Destination({}, {true, false}, true),
+                Destination({}, {false, true}, true), Destination({}, {true, true}, true)} {
+  for (Destination& each : nameless_)
+    each.name_.clear();
 }
 
 Endpoint::~Endpoint() {
@@ -98,26 +114,29 @@ Endpoint::~Endpoint() {
   }
 }
 
-const Destination* Endpoint::find_or_add(const Route& route, bool summarized) noexcept {
-  std::atomic<Destination*>& bucket = buckets_[hash_of(route) % bucket_count];
+const Destination* Endpoint::find_or_add(const Route& route, const RouteSwitches* summarized) noexcept {
+  std::atomic<Destination*>& bucket = buckets_[bucket_of(route, seed_, bucket_count)];
   Destination* first = bucket.load(std::memory_order_acquire);
   const auto find = [&route, summarized](Destination* from, const Destination* until) -> Destination* {
     for (Destination* known = from; known != until; known = known->next_) {
-      if (known->route_ == route && known->summarized_ == summarized) return known;
+      if (known->route_ == route && known->summarized_ == (summarized != nullptr) &&
+          (summarized == nullptr || known->switches_ == *summarized))
+        return known;
     }
     return nullptr;
   };
   if (Destination* known = find(first, nullptr)) return known;
   // Those that stand for many have room of their own.
-  if (size_.load(std::memory_order_relaxed) >= (summarized ? 2 * max_destinations : max_destinations))
+  if (size_.load(std::memory_order_relaxed) >=
+      (summarized != nullptr ? 2 * max_destinations : max_destinations))
     return nullptr;
   Destination* added = nullptr;
   try {
-    added = new Destination(route, options_->user);
+    added = new Destination(route, summarized != nullptr ? *summarized : switches_of(route, options_->user),
+                            summarized != nullptr);
   } catch (...) {
     return nullptr;
   }
-  added->summarized_ = summarized;
   const Destination* seen = first;
   added->next_ = first;
   while (!bucket.compare_exchange_weak(added->next_, added, std::memory_order_acq_rel,
@@ -132,13 +151,14 @@ const Destination* Endpoint::find_or_add(const Route& route, bool summarized) no
   return added;
 }
 
-const Destination& Endpoint::destination(const Route& route) noexcept {
-  if (const Destination* found = find_or_add(route, false)) return *found;
-  Route general = route;
-  // A queue stands for itself; without one the exchange does.
-  if (!route.exchange.empty() || route.delivery) general.routing_key = {};
-  const Destination* found = find_or_add(general, true);
-  return found != nullptr ? *found : nameless_;
+const Destination& Endpoint::destination(Route route) noexcept {
+  // Every client that asks for a direct reply has a key of its own.
+  route.routing_key = without_reply_token(route.routing_key);
+  if (const Destination* found = find_or_add(route, nullptr)) return *found;
+  const RouteSwitches switches = switches_of(route, options_->user);
+  route.routing_key = {};
+  if (const Destination* found = find_or_add(route, &switches)) return *found;
+  return nameless_[(switches.untraced ? 1U : 0U) + (switches.unpropagated ? 2U : 0U)];
 }
 
 void Endpoint::add_common(std::vector<Attribute>& attributes, bool with_peer) const {
@@ -171,16 +191,18 @@ const PreparedSpan* Endpoint::prepare(const Destination& destination, Operation 
     if (!name.empty() && !destination.anonymous() && !destination.temporary())
       prepared->name.append(" ").append(name);
 
+    const bool settles = names.type.text() == "settle";
     std::vector<Attribute>& attributes = prepared->attributes;
     attributes.push_back({semconv::messaging_system, StaticString("rabbitmq")});
     attributes.push_back({semconv::messaging_operation_name, names.name});
     if (!names.type.text().empty()) attributes.push_back({semconv::messaging_operation_type, names.type});
     if (!name.empty()) {
       attributes.push_back({semconv::messaging_destination_name, name});
-      if (destination.anonymous()) attributes.push_back({semconv::messaging_destination_anonymous, true});
-      if (destination.temporary()) attributes.push_back({semconv::messaging_destination_temporary, true});
+      if (!settles && destination.anonymous())
+        attributes.push_back({semconv::messaging_destination_anonymous, true});
+      if (!settles && destination.temporary())
+        attributes.push_back({semconv::messaging_destination_temporary, true});
     }
-    const bool settles = names.type.text() == "settle";
     if (!settles && !destination.routing_key().empty()) {
       attributes.push_back({semconv::messaging_rabbitmq_destination_routing_key, destination.routing_key()});
     }

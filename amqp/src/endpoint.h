@@ -56,9 +56,17 @@ struct Route {
   friend bool operator==(const Route&, const Route&) noexcept = default;
 };
 
+// What is not done for a route.
+struct RouteSwitches {
+  bool untraced = false;
+  bool unpropagated = false;
+
+  friend bool operator==(const RouteSwitches&, const RouteSwitches&) noexcept = default;
+};
+
 class Destination {
  public:
-  Destination(const Route& route, const Options& options);
+  Destination(const Route& route, RouteSwitches switches, bool summarized);
   ~Destination();
   Destination(const Destination&) = delete;
   Destination& operator=(const Destination&) = delete;
@@ -70,8 +78,8 @@ class Destination {
   // A name that no human chose, or that goes away by itself: not for span names.
   bool anonymous() const noexcept { return anonymous_; }
   bool temporary() const noexcept { return route_.temporary; }
-  bool untraced() const noexcept { return untraced_; }
-  bool unpropagated() const noexcept { return unpropagated_; }
+  bool untraced() const noexcept { return switches_.untraced; }
+  bool unpropagated() const noexcept { return switches_.unpropagated; }
   // The routing key is left out, because there were too many different ones.
   bool summarized() const noexcept { return summarized_; }
   const Route& route() const noexcept { return route_; }
@@ -85,8 +93,7 @@ class Destination {
   std::string name_;
   std::string_view shown_routing_key_;
   bool anonymous_ = false;
-  bool untraced_ = false;
-  bool unpropagated_ = false;
+  RouteSwitches switches_;
   bool summarized_ = false;
   mutable std::array<std::atomic<const PreparedSpan*>, operation_count> prepared_{};
   Destination* next_ = nullptr;
@@ -105,8 +112,8 @@ class Endpoint {
   bool tracing() const noexcept { return options_->mode == ModuleMode::on; }
 
   // Beyond max_destinations the one of the exchange and queue alone, or in the end the nameless one.
-  const Destination& destination(const Route& route) noexcept;
-  const Destination& nameless() const noexcept { return nameless_; }
+  const Destination& destination(Route route) noexcept;
+  const Destination& nameless() const noexcept { return nameless_[0]; }
   // Null when there is no memory for it.
   const PreparedSpan* prepared(const Destination& destination, Operation operation) const noexcept {
     const PreparedSpan* known =
@@ -124,12 +131,14 @@ class Endpoint {
  private:
   static constexpr std::size_t bucket_count = 512;
   const PreparedSpan* prepare(const Destination& destination, Operation operation) const noexcept;
-  const Destination* find_or_add(const Route& route, bool summarized) noexcept;
+  // Of those that stand for many, the one with these switches.
+  const Destination* find_or_add(const Route& route, const RouteSwitches* summarized) noexcept;
 
   const std::shared_ptr<const ReadyOptions> options_;
   const Facts facts_;
   messaging::DetachedSpans detached_spans_;
-  Destination nameless_;
+  const std::uint64_t seed_;
+  std::array<Destination, 4> nameless_;  // for each pair of switches
   std::array<std::atomic<Destination*>, bucket_count> buckets_{};
   std::atomic<std::uint32_t> size_{0};
 };

@@ -113,12 +113,16 @@ int send_with(const Outgoing& out, const Context& carried) noexcept {
   return send(out.session, out.publish, out.publish.properties);
 }
 
-void describe_route(const Destination& destination, const Publish& publish, Span& span) noexcept {
+// The span's name has no room for the many routes that share a destination; the attributes have.
+void describe_route(const Destination& destination, const Publish& publish, Span& span) {
   if (!destination.summarized()) return;
-  // The name has no room for the many routing keys; the attribute has.
   const std::string_view key = text_of(publish.routing_key);
-  if (key.size() <= max_id_bytes && messaging::is_plain_text(key))
-    span.set(semconv::messaging_rabbitmq_destination_routing_key, without_reply_token(key));
+  if (key.size() > max_id_bytes || !messaging::is_plain_text(key)) return;
+  if (!key.empty()) span.set(semconv::messaging_rabbitmq_destination_routing_key, without_reply_token(key));
+  DestinationName named;
+  producer_destination(text_of(publish.exchange), key, named);
+  if (!named.name.empty()) span.set(semconv::messaging_destination_name, named.name);
+  if (named.anonymous) span.set(semconv::messaging_destination_anonymous, true);
 }
 
 void describe_message(const MessageIds& ids, std::int64_t body_size, Span& span) noexcept {
@@ -436,8 +440,9 @@ void returned(Channel& channel, const amqp_basic_return_t& method) noexcept {
   channel.publishes.visit_from(channel.last_returned + 1, [&](std::uint64_t tag, OpenPublish& open) {
     if (limit.reached()) return false;
     const Route& route = open.destination->route();
-    const bool same = open.mandatory && open.returned == 0 && route.exchange == exchange &&
-                      (open.destination->summarized() || route.routing_key == routing_key);
+    const bool same =
+        open.mandatory && open.returned == 0 && route.exchange == exchange &&
+        (open.destination->summarized() || route.routing_key == without_reply_token(routing_key));
     if (!same) return true;
     open.returned = method.reply_code;
     channel.announced.publish = tag;

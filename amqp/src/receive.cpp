@@ -211,7 +211,8 @@ void message_received(Session& session, Channel& channel, const amqp_basic_prope
   entry.redelivered = announced.redelivered;
   if (sampled && user.settle_spans) entry.ids = kept_ids(properties);
   const std::lock_guard guard(session.lock());
-  static_cast<void>(channel.unacked.append(announced.delivery_tag, entry));
+  // Beyond the limit its settlement has no destination, and its process span ends with the scope.
+  if (!channel.unacked.append(announced.delivery_tag, entry)) count(Counter::operations_lost);
 }
 
 void nothing_received(Session& session, std::string_view queue, std::uint64_t start_tick,

@@ -11,9 +11,11 @@
 #include <atomic>
 #include <cctype>
 #include <charconv>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <mutex>
 #include <string_view>
@@ -419,8 +421,32 @@ bool RabbitmqNode::restart(StopMode mode, std::string* why_not) {
   return launch(why_not);
 }
 
+namespace {
+
+// Whether all threads of a process are stopped: one that was on a processor takes a moment to hear the
+// signal.
+bool is_stopped(pid_t pid) {
+  std::error_code error;
+  const std::string tasks = "/proc/" + std::to_string(pid) + "/task";
+  for (const auto& task : std::filesystem::directory_iterator(tasks, error)) {
+    std::ifstream file(task.path() / "stat");
+    std::string text;
+    std::getline(file, text);
+    const std::size_t name_end = text.rfind(')');
+    if (name_end == std::string::npos || name_end + 2 >= text.size()) continue;
+    const char state = text[name_end + 2];
+    if (state != 'T' && state != 'Z' && state != 'X') return false;
+  }
+  return true;
+}
+
+}  // namespace
+
 void RabbitmqNode::pause() {
-  if (process_) process_->signal(SIGSTOP);
+  if (!process_ || !process_->signal(SIGSTOP)) return;
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (!is_stopped(process_->pid()) && std::chrono::steady_clock::now() < deadline)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
 void RabbitmqNode::resume() {

@@ -42,10 +42,9 @@ class AmqpSettleLinks : public ::testing::Test {
     return text;
   }
 
-  Options options_;
-  Destination orders_{{.exchange = "shop", .queue = "orders", .delivery = true}, options_};
-  Destination refunds_{{.exchange = "shop", .queue = "refunds", .delivery = true}, options_};
-  Destination nameless_{{}, options_};
+  Destination orders_{{.exchange = "shop", .queue = "orders", .delivery = true}, {}, false};
+  Destination refunds_{{.exchange = "shop", .queue = "refunds", .delivery = true}, {}, false};
+  Destination nameless_{{}, {}, false};
   SettleLinks links_;
 };
 
