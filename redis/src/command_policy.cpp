@@ -1,8 +1,6 @@
 #include "command_policy.h"
 
 #include <array>
-#include <bit>
-#include <cstring>
 
 #include "argument_policy.h"
 
@@ -439,10 +437,7 @@ constexpr CommandPolicy table[] = {
 
 constexpr std::size_t commands = std::size(table);
 
-// A name in capitals, padded with zeros, so that it is hashed and compared as whole words.
 constexpr std::size_t most_bytes = 32;
-using FoldedName = std::array<char, most_bytes>;
-using Words = std::array<std::uint64_t, most_bytes / sizeof(std::uint64_t)>;
 
 // The capital of what may be in a command's name, 0 for everything else.
 constexpr auto capitals = [] {
@@ -456,48 +451,64 @@ constexpr auto capitals = [] {
   return made;
 }();
 
-// Adds `name` at `at`; false when it is too long or no name.
-constexpr bool fold(std::string_view name, FoldedName& into, std::size_t at) noexcept {
-  if (name.empty() || name.size() > most_bytes - at) return false;
-  for (const char c : name) {
-    const char capital = capitals[static_cast<unsigned char>(c)];
-    if (capital == 0) return false;
-    into[at++] = capital;
+// A name in capitals and its hash (FNV-1a), made byte by byte in one go: what was stored as bytes is slow to
+// read as words at once.
+struct FoldedName {
+  std::array<char, most_bytes> bytes;
+  std::size_t size = 0;
+  std::uint32_t hash = 0x811c9dc5u;
+
+  constexpr void add(char byte) noexcept {
+    bytes[size++] = byte;
+    hash = (hash ^ static_cast<unsigned char>(byte)) * 0x01000193u;
   }
-  return true;
-}
+  // False when it is too long, or no name.
+  constexpr bool add(std::string_view name) noexcept {
+    if (name.empty() || name.size() > most_bytes - size) return false;
+    for (const char c : name) {
+      const char capital = capitals[static_cast<unsigned char>(c)];
+      if (capital == 0) return false;
+      add(capital);
+    }
+    return true;
+  }
+  constexpr bool is(std::string_view name) const noexcept {
+    if (name.size() != size) return false;
+    for (std::size_t i = 0; i < name.size(); ++i)
+      if (name[i] != bytes[i]) return false;
+    return true;
+  }
+};
 
 constexpr std::size_t slot_bits = 11;
 constexpr std::size_t slots = std::size_t{1} << slot_bits;
 static_assert(slots >= 4 * commands);
 
 constexpr std::size_t first_slot(const FoldedName& name) noexcept {
-  std::uint64_t mixed = 0;
-  for (const std::uint64_t word : std::bit_cast<Words>(name))
-    mixed = (mixed ^ word) * 0x9e3779b97f4a7c15u;
-  return static_cast<std::size_t>(mixed >> (64 - slot_bits));
+  return (name.hash ^ (name.hash >> slot_bits)) % slots;
 }
 
 struct Index {
   std::array<std::uint16_t, slots> row{};  // plus one; 0 is free
-  std::array<FoldedName, commands> names{};
   bool sound = true;
 };
 
 constexpr Index make_index() noexcept {
   Index index;
   for (std::size_t row = 0; row < commands; ++row) {
-    FoldedName& folded = index.names[row];
     const std::string_view name = table[row].name;
     const std::size_t space = name.find(' ');
-    bool good = fold(name.substr(0, space), folded, 0);
-    if (good && space != name.npos) {
-      folded[space] = ' ';
-      good = fold(name.substr(space + 1), folded, space + 1);
+    FoldedName folded{};
+    bool good = folded.add(name.substr(0, space));
+    if (good && space != name.npos && space + 1 < most_bytes) {
+      folded.add(' ');
+      good = folded.add(name.substr(space + 1));
     }
+    // In capitals it is itself.
+    if (!folded.is(name)) good = false;
     std::size_t slot = first_slot(folded);
     for (; index.row[slot] != 0; slot = (slot + 1) % slots)
-      if (index.names[index.row[slot] - 1u] == folded) good = false;
+      if (table[index.row[slot] - 1u].name == name) good = false;
     index.row[slot] = static_cast<std::uint16_t>(row + 1);
     if (!good) index.sound = false;
   }
@@ -505,7 +516,7 @@ constexpr Index make_index() noexcept {
 }
 
 constexpr Index names = make_index();
-static_assert(names.sound, "each command once, by a name of at most 32 bytes");
+static_assert(names.sound, "each command once, in capitals, by a name of at most 32 bytes");
 
 constexpr bool patterns_are_well_formed() noexcept {
   for (const CommandPolicy& policy : table)
@@ -516,8 +527,8 @@ static_assert(patterns_are_well_formed());
 
 const CommandPolicy* find(const FoldedName& folded) noexcept {
   for (std::size_t slot = first_slot(folded); names.row[slot] != 0; slot = (slot + 1) % slots) {
-    const std::size_t row = names.row[slot] - 1u;
-    if (std::memcmp(names.names[row].data(), folded.data(), most_bytes) == 0) return &table[row];
+    const CommandPolicy& policy = table[names.row[slot] - 1u];
+    if (folded.is(policy.name)) return &policy;
   }
   return nullptr;
 }
@@ -527,12 +538,13 @@ const CommandPolicy* find(const FoldedName& folded) noexcept {
 std::span<const CommandPolicy> command_policies() noexcept { return table; }
 
 const CommandPolicy* find_policy(std::string_view name, std::string_view second) noexcept {
-  FoldedName folded{};
-  if (!fold(name, folded, 0)) return nullptr;
+  FoldedName folded;
+  if (!folded.add(name)) return nullptr;
   const CommandPolicy* command = find(folded);
-  if (command == nullptr || !command->has(container) || name.size() + 1 >= most_bytes) return command;
-  folded[name.size()] = ' ';
-  if (!fold(second, folded, name.size() + 1)) return command;
+  // A container's name is far from the longest.
+  if (command == nullptr || !command->has(container)) return command;
+  folded.add(' ');
+  if (!folded.add(second)) return command;
   const CommandPolicy* sub_command = find(folded);
   return sub_command != nullptr ? sub_command : command;
 }
