@@ -3,6 +3,7 @@
 #include "resp.h"
 
 #include <gtest/gtest.h>
+#include <hiredis/hiredis.h>
 
 #include <string>
 #include <string_view>
@@ -52,6 +53,16 @@ TEST(RedisResp, OneCommandIsReadAsItWasFormatted) {
     EXPECT_EQ(command->argument(arguments.size() - 1), arguments.back());
     EXPECT_EQ(command->argument(arguments.size()), "");
   }
+}
+
+TEST(RedisResp, WhatHiredisFormatsIsRead) {
+  char* bytes = nullptr;
+  const int size = redisFormatCommand(&bytes, "SET k:%s %b %d", "", "a\0\r\n", std::size_t{4}, -17);
+  ASSERT_GT(size, 0);
+  const std::optional<Command> command = read_command({bytes, static_cast<std::size_t>(size)});
+  ASSERT_TRUE(command);
+  EXPECT_EQ(decoded(*command), (std::vector<std::string>{"SET", "k:", std::string("a\0\r\n", 4), "-17"}));
+  redisFreeCommand(bytes);
 }
 
 TEST(RedisResp, SeveralCommandsAreReadInTheirOrder) {
