@@ -51,7 +51,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=tests/support/packages.sh
 . tests/support/packages.sh
 
-midtrace_need g++ cmake ninja-build pkg-config librdkafka-dev librabbitmq-dev nlohmann-json3-dev \
+midtrace_need g++ cmake ninja-build pkg-config librdkafka-dev librabbitmq-dev libhiredis-dev nlohmann-json3-dev \
   libcurl4-openssl-dev zlib1g-dev libprotozero-dev
 
 build=build/examples

@@ -49,8 +49,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=tests/support/packages.sh
 . tests/support/packages.sh
 
-packages=(g++ cmake ninja-build pkg-config ccache librdkafka-dev librabbitmq-dev libcurl4-openssl-dev zlib1g-dev
-  libprotozero-dev libgtest-dev libgmock-dev nlohmann-json3-dev libasio-dev libspdlog-dev protobuf-compiler libprotobuf-dev libssl-dev openssl
+packages=(g++ cmake ninja-build pkg-config ccache librdkafka-dev librabbitmq-dev libhiredis-dev libcurl4-openssl-dev
+  zlib1g-dev libprotozero-dev libgtest-dev libgmock-dev nlohmann-json3-dev libasio-dev libspdlog-dev protobuf-compiler libprotobuf-dev libssl-dev openssl
   clang-14 libclang-rt-14-dev strace)
 if [ "$label" != unit ]; then
   packages+=(ca-certificates default-jre-headless maven nginx-light binutils python3-confluent-kafka

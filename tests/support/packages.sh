@@ -96,6 +96,7 @@ midtrace_why() {
     ccache) echo "makes repeated builds fast" ;;
     librdkafka-dev) echo "the Kafka client library (2.0.2 or newer), for midtrace::kafka" ;;
     librabbitmq-dev) echo "the AMQP client library rabbitmq-c (0.11 or newer), for midtrace::amqp" ;;
+    libhiredis-dev) echo "the Redis client library hiredis (0.14 or newer), for midtrace::redis" ;;
     libcurl4-openssl-dev) echo "sends spans by OTLP over HTTP (libcurl 7.84 or newer), for midtrace::otlp" ;;
     zlib1g-dev) echo "compresses them" ;;
     libprotozero-dev) echo "writes protobuf; needed only to build midtrace::otlp" ;;
@@ -142,6 +143,7 @@ midtrace_tool_there() {
     librdkafka-dev)
       pkg-config --atleast-version=2.0.2 rdkafka 2>/dev/null && pkg-config --atleast-version=2.0.2 rdkafka++ ;;
     librabbitmq-dev) pkg-config --atleast-version=0.11 librabbitmq 2>/dev/null ;;
+    libhiredis-dev) pkg-config --atleast-version=0.14 hiredis 2>/dev/null ;;
     libcurl4-openssl-dev) pkg-config --atleast-version=7.84 libcurl 2>/dev/null ;;
     zlib1g-dev) pkg-config --exists zlib 2>/dev/null ;;
     # Header only, without a pkg-config file.
