@@ -62,7 +62,9 @@ TEST_F(RedisPolicy, KnowsEveryCommandOfTheServer) {
 
 TEST_F(RedisPolicy, HasTheFlagsOfTheServer) {
   for (const LiveCommand& command : commands_) {
-    const CommandPolicy& policy = *policy_named(command.name);
+    const CommandPolicy* known = policy_named(command.name);
+    ASSERT_NE(known, nullptr) << command.name;
+    const CommandPolicy& policy = *known;
     EXPECT_EQ(policy.has(Trait::reads), has_flag(command, 'r')) << command.name;
     EXPECT_EQ(policy.has(Trait::writes), has_flag(command, 'w')) << command.name;
     // WAIT waits without the flag in some versions.
