@@ -54,7 +54,7 @@ packages=(g++ cmake ninja-build pkg-config ccache librdkafka-dev librabbitmq-dev
   clang-14 libclang-rt-14-dev strace)
 if [ "$label" != unit ]; then
   packages+=(ca-certificates default-jre-headless maven nginx-light binutils python3-confluent-kafka
-    rabbitmq-server python3-amqp amqp-tools)
+    rabbitmq-server python3-amqp amqp-tools redis-server libevent-dev)
 fi
 midtrace_need "${packages[@]}"
 

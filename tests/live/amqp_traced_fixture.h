@@ -6,7 +6,6 @@
 #ifndef MIDTRACE_TESTS_LIVE_AMQP_TRACED_FIXTURE_H_
 #define MIDTRACE_TESTS_LIVE_AMQP_TRACED_FIXTURE_H_
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -15,14 +14,13 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include <midtrace/amqp.h>
 #include <midtrace/testing/testing.h>
 #include <midtrace/trace/tracer.h>
 
-#include "conformance/vocabulary.h"
 #include "live/amqp_fixture.h"
+#include "live/recording.h"
 
 namespace midtrace::test {
 
@@ -71,34 +69,8 @@ class TracedConnection {
   std::unique_ptr<amqp::Connection> connection_;
 };
 
-class Traced : public ::testing::Test {
+class Traced : public Recording {
  protected:
-  void SetUp() override { start_recorder(); }
-  void TearDown() override { expect_known_attributes(); }
-
-  // Everything that is recorded is in the vocabulary, but for the namespace `app`, which is for what tests
-  // set themselves. Checked at the end of a test and before a recorder is replaced.
-  void expect_known_attributes() {
-    if (recorder_ == nullptr) return;
-    std::vector<testing::OwnedSpan> spans = recorder_->spans();
-    for (testing::OwnedSpan& span : spans) {
-      std::erase_if(span.attributes, [](const testing::OwnedAttribute& attribute) {
-        return attribute.key.starts_with("app.");
-      });
-    }
-    EXPECT_THAT(midtrace_test::unknown_attributes(spans), ::testing::IsEmpty());
-  }
-
-  void start_recorder(testing::RecorderOptions options = {}) {
-    expect_known_attributes();
-    recorder_.reset();
-    recorder_ = std::make_unique<testing::Recorder>(std::move(options));
-  }
-
-  static Span start_span(std::string_view name, const Context* parent = nullptr) {
-    return Tracer::get("test").start(name, {.parent = parent});
-  }
-
   // The tree without what differs from run to run.
   std::string tree(testing::TreeOptions options = {}) {
     for (const char* varying : {"midtrace.messaging.queue_time", "midtrace.messaging.clock_skewed"})
@@ -117,8 +89,6 @@ class Traced : public ::testing::Test {
                      "messaging.rabbitmq.destination.routing_key", "midtrace.messaging.queue_time",
                      "midtrace.messaging.clock_skewed"}});
   }
-
-  std::unique_ptr<testing::Recorder> recorder_;
 };
 
 class AmqpTraced : public OnRabbitmq<Traced> {

@@ -41,7 +41,7 @@ if(TARGET midtrace_amqp)
   foreach(part trees consume settle process destinations dead_letter failures rpc publish publish_loss confirms
                returns headers propagation options interop stress)
     midtrace_add_rabbitmq_test(amqp_${part}_test
-      SOURCES amqp_${part}_test.cpp amqp_traced_fixture.h amqp_consumer_fixture.h amqp_headers.h
+      SOURCES amqp_${part}_test.cpp amqp_traced_fixture.h amqp_consumer_fixture.h amqp_headers.h recording.h
       LIBRARIES midtrace_amqp midtrace_testing midtrace_test_vocabulary)
   endforeach()
   target_link_libraries(amqp_interop_test PRIVATE nlohmann_json::nlohmann_json)

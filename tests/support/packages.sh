@@ -116,6 +116,8 @@ midtrace_why() {
     python3-confluent-kafka) echo "a Kafka client in Python, for live tests of the Kafka plugin" ;;
     rabbitmq-server) echo "the real RabbitMQ server of the live tests, which start one of their own" ;;
     python3-amqp) echo "an AMQP client in Python, for live tests of midtrace::amqp" ;;
+    redis-server) echo "the real Redis server of the live tests, which start their own" ;;
+    libevent-dev) echo "the event loop of hiredis' asynchronous client in live tests of midtrace::redis" ;;
     amqp-tools) echo "AMQP clients for the shell, for live tests of midtrace::amqp" ;;
     ca-certificates) echo "lets Maven fetch over HTTPS" ;;
     *) echo "needed by the build" ;;
@@ -174,6 +176,8 @@ midtrace_tool_there() {
     rabbitmq-server) [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] && [ -x /usr/lib/erlang/bin/erl_call ] ;;
     python3-amqp) /usr/bin/python3 -c 'import amqp' 2>/dev/null ;;
     amqp-tools) command -v amqp-publish >/dev/null && command -v amqp-get >/dev/null ;;
+    redis-server) midtrace_has_version redis-server 7 ;;
+    libevent-dev) pkg-config --exists libevent 2>/dev/null ;;
     ca-certificates) [ -s /etc/ssl/certs/ca-certificates.crt ] ;;
     *) false ;;
   esac
