@@ -191,7 +191,7 @@ TableReader::TableReader(const amqp_table_t* table, std::span<const std::string_
       if (found_count_ == remembered) {
         overflow_ = true;
       } else {
-        found_[found_count_++] = {field, *value};
+        found_[found_count_++] = {field, value->data(), value->size()};
       }
       break;
     }
@@ -204,7 +204,7 @@ void TableReader::get_all(std::string_view name, FunctionRef<bool(std::string_vi
       if (fields_[field] != name) continue;
       for (std::size_t index = 0; index < found_count_; ++index) {
         const Found& found = found_[index];
-        if (found.field == field && !visit(found.value)) return;
+        if (found.field == field && !visit({found.value, found.size})) return;
       }
       return;
     }

@@ -78,9 +78,11 @@ class TableReader final : public CarrierReader {
   static constexpr std::size_t remembered = 12;
   static constexpr std::size_t max_fields = 32;
 
+  // Without initializers: each reader would clear them all.
   struct Found {
     std::size_t field;
-    std::string_view value;
+    const char* value;
+    std::size_t size;
   };
 
   std::span<const amqp_table_entry_t> entries_;

@@ -117,8 +117,7 @@ class TagRing {
 
   void remove(std::size_t index) noexcept {
     Slot& slot = at(index);
-    slot.live = false;
-    slot.entry = Entry{};
+    slot.live = false;  // what was moved out holds nothing, and the next entry is moved over it
     --live_;
     drop_holes();
   }
