@@ -614,10 +614,9 @@ TEST_F(AmqpForeign, ATraceBegunByAnotherClientGoesOnWhateverKindItsHeaderHas) {
 
 // What is forwarded keeps every table, and has the forwarder's context instead of the received one.
 TEST_F(AmqpForeign, ForwardedTablesAreAsTheyWereReceived) {
-  const std::string tables =
-      R"(["a","F",[["traceparent","S","inner"],["deeper","F",[["n","I",1]]]]],)"
-      R"(["b","A",[["I",1],["F",[["x","S","y"]]]]],)"
-      R"(["z","V",null],["d","D",[2,314]],["t","T",1700000000])";
+  const std::string tables = R"(["a","F",[["traceparent","S","inner"],["deeper","F",[["n","I",1]]]]],)"
+                             R"(["b","A",[["I",1],["F",[["x","S","y"]]]]],)"
+                             R"(["z","V",null],["d","D",[2,314]],["t","T",1700000000])";
   TracedConnection amqp = consumer_of("orders");
   ASSERT_EQ(amqp.declare_queue("shipping"), "shipping");
   std::string why;

@@ -247,10 +247,10 @@ TEST_F(AmqpOptions, TheServersAddressIsWhatWasOpenedOrWhatIsSaid) {
     std::string port;
   };
   const std::string port = std::to_string(server_->port());
-  for (const Case& each : {Case{"", "localhost", port}, Case{"broker.example", "broker.example", "5672"},
-                           Case{"broker.example:1234", "broker.example", "1234"},
-                           Case{"[2001:db8::1]:1234", "2001:db8::1", "1234"},
-                           Case{"2001:db8::1", "2001:db8::1", "5672"}}) {
+  for (const Case& each :
+       {Case{"", "localhost", port}, Case{"broker.example", "broker.example", "5672"},
+        Case{"broker.example:1234", "broker.example", "1234"},
+        Case{"[2001:db8::1]:1234", "2001:db8::1", "1234"}, Case{"2001:db8::1", "2001:db8::1", "5672"}}) {
     TracedConnection amqp({.server_address = each.option});
     timeval limit{60, 0};
     ASSERT_EQ(

@@ -17,6 +17,12 @@ class AmqpPublish : public AmqpTraced {
     AmqpTraced::TearDown();
   }
 
+  testing::OwnedSpan only_span() {
+    const std::vector<testing::OwnedSpan> spans = recorder_->spans();
+    EXPECT_EQ(spans.size(), 1U);
+    return spans.empty() ? testing::OwnedSpan{} : spans.front();
+  }
+
   void declare_exchange(std::string_view name, std::string_view type) {
     ASSERT_NE(amqp_exchange_declare(plain_->state(), 1, amqp_text(name), amqp_text(type), 0, 0, 0, 0,
                                     amqp_empty_table),
@@ -286,8 +292,30 @@ TEST_F(AmqpPublish, BeyondThousandsOfKeysTheExchangeNamesTheSpanAndTheKeyIsAnAtt
   ASSERT_EQ(spans.size(), static_cast<std::size_t>(count));
   EXPECT_EQ(spans.front().name, "publish customers:customer-0");
   EXPECT_EQ(spans.back().name, "publish customers");
-  EXPECT_EQ(spans.back().attribute("messaging.destination.name"), "customers");
+  EXPECT_EQ(spans.back().attribute("messaging.destination.name"), "customers:customer-4999");
   EXPECT_EQ(spans.back().attribute("messaging.rabbitmq.destination.routing_key"), "customer-4999");
+
+  recorder_->clear();
+  ASSERT_EQ(amqp.publish("", "a queue of its own"), AMQP_STATUS_OK);
+  EXPECT_EQ(only_span().name, "publish amq.default");
+  EXPECT_EQ(only_span().attribute("messaging.destination.name"), "a queue of its own");
+}
+
+TEST_F(AmqpPublish, BeyondThousandsOfKeysTheSwitchesOfQueuesHold) {
+  TracedConnection amqp =
+      connect_traced({.untraced_queues = {"quiet-*"}, .unpropagated_queues = {"plain-*"}});
+  for (int i = 0; i < 5000; ++i) {
+    ASSERT_EQ(amqp.publish("", "customer-" + std::to_string(i)), AMQP_STATUS_OK);
+    if (i % 500 == 0) recorder_->spans();  // so that the collector keeps up
+  }
+  recorder_->clear();
+  ASSERT_EQ(amqp.publish("", "quiet-1"), AMQP_STATUS_OK);
+  EXPECT_TRUE(recorder_->spans().empty());
+  ASSERT_EQ(amqp.publish("", "plain-1"), AMQP_STATUS_OK);
+  EXPECT_EQ(only_span().kind, SpanKind::client) << "nothing goes into the message";
+  recorder_->clear();
+  ASSERT_EQ(amqp.publish("", "loud-1"), AMQP_STATUS_OK);
+  EXPECT_EQ(only_span().kind, SpanKind::producer);
 }
 
 TEST_F(AmqpPublish, TheIdsOfTheMessageAreOnTheSpan) {

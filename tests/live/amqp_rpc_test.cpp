@@ -87,9 +87,7 @@ checkout INTERNAL
     midtrace.process.ended_by = ack
     link -> publish
     ack CLIENT
-      messaging.destination.anonymous = true
       messaging.destination.name = NAME
-      messaging.destination.temporary = true
       messaging.message.conversation_id = call-1
       messaging.rabbitmq.message.delivery_tag = 1
       link -> publish
