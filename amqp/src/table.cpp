@@ -182,7 +182,7 @@ TableReader::TableReader(const amqp_table_t* table, std::span<const std::string_
     const std::string_view name = text_of(entry.key);
     if (name.empty()) continue;
     for (std::size_t field = 0; field < fields_.size(); ++field) {
-      if (fields_[field] != name) continue;
+      if (fields_[field].size() != name.size() || fields_[field] != name) continue;
       present_ |= 1U << field;
       if (wire_bytes_.has_value() && !is_baggage_field(name))
         context_wire_bytes_ += encoded_entry_bytes(entry).value_or(0);
@@ -201,7 +201,10 @@ TableReader::TableReader(const amqp_table_t* table, std::span<const std::string_
 void TableReader::get_all(std::string_view name, FunctionRef<bool(std::string_view)> visit) const noexcept {
   if (!overflow_) {
     for (std::size_t field = 0; field < fields_.size(); ++field) {
-      if (fields_[field] != name) continue;
+      // Propagators mostly ask with the very name that they gave.
+      const std::string_view known = fields_[field];
+      if (known.size() != name.size() || (known.data() != name.data() && known != name)) continue;
+      if ((present_ & (1U << field)) == 0) return;
       for (std::size_t index = 0; index < found_count_; ++index) {
         const Found& found = found_[index];
         if (found.field == field && !visit({found.value, found.size})) return;
