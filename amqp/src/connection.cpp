@@ -88,12 +88,12 @@ Connection::Connection(amqp_connection_state_t state, Options options) noexcept 
 }
 
 Connection::~Connection() {
-  if (session_ != nullptr) session_->close({});
+  if (session_ != nullptr) session_->end();
 }
 
 Connection& Connection::operator=(Connection&& other) noexcept {
   if (this != &other) {
-    if (session_ != nullptr) session_->close({});
+    if (session_ != nullptr) session_->end();
     state_ = other.state_;
     session_ = std::move(other.session_);
   }
@@ -126,7 +126,7 @@ amqp_rpc_reply_t Connection::connection_close(int code) noexcept {
 }
 
 int Connection::destroy_connection() noexcept {
-  if (session_ != nullptr) session_->close({});
+  if (session_ != nullptr) session_->end();
   session_.reset();
   return amqp_destroy_connection(std::exchange(state_, nullptr));
 }

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -87,6 +88,7 @@ bool is_fatal(int status) noexcept {
 
 Session::Session(amqp_connection_state_t state, Options options)
     : state_(state),
+      process_(getpid()),
       options_(std::make_shared<const ReadyOptions>(std::move(options))),
       tls_(options_->user.tls) {
   endpoint_ = std::make_shared<Endpoint>(options_, Facts{});
@@ -362,6 +364,10 @@ void Session::recover(amqp_channel_t number) noexcept {
 
 void Session::failed_to_send(int status) noexcept {
   if (is_fatal(status) && lost_.empty()) lost_ = status_name(status);
+}
+
+void Session::end() noexcept {
+  if (getpid() == process_) close({});
 }
 
 void Session::close(std::string_view error) noexcept {

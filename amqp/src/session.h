@@ -5,6 +5,8 @@
 // queues. Nothing throws.
 #pragma once
 
+#include <sys/types.h>
+
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -81,6 +83,9 @@ class Session {
   // has static storage and ends in a NUL, or, where it is empty, with what the settlement implies.
   void close_channel(amqp_channel_t number, Settlement how, std::string_view error) noexcept;
   void close(std::string_view error) noexcept;
+  // The Connection goes. Not in the child of a fork: what is open is the parent's, and a thread that is not
+  // there any more may hold the lock.
+  void end() noexcept;
   // A publish found the connection lost. What is open stays so, because confirms that came before can still
   // be read; but nothing else will be the reason for its end.
   void failed_to_send(int status) noexcept;
@@ -127,6 +132,7 @@ class Session {
   void end_works(Channel& channel, Settlement how, std::string_view error) noexcept;
 
   const amqp_connection_state_t state_;
+  const pid_t process_;
   const std::shared_ptr<const ReadyOptions> options_;
   SpinLock lock_;
   std::shared_ptr<Endpoint> endpoint_;                // written under the lock

@@ -111,7 +111,8 @@ struct Options {
   // ssl_socket_new().
   bool tls = false;
   // Lets login() ask the broker to tell when it cancels a consumer (its queue was deleted), which rabbitmq-c
-  // does not by itself. The application then sees `basic.cancel` frames.
+  // does not by itself. The application then sees `basic.cancel` frames. Not where it names `capabilities` of
+  // its own in the properties of login_with_properties().
   bool consumer_cancel_notify = false;
   // A delivery whose process span is open and not in use for so long is taken for forgotten: the span ends as
   // an error with midtrace.process.ended_by `timeout`. The message itself stays unsettled. Zero: never.
