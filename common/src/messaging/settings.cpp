@@ -55,10 +55,10 @@ ServerAddress parse_server(std::string_view text, std::uint16_t default_port) {
   return {std::string(host), number};
 }
 
-bool wants_old_names(std::string_view opt_in) noexcept {
+bool wants_old_names(std::string_view opt_in, std::string_view token) noexcept {
   while (!opt_in.empty()) {
     const std::size_t comma = opt_in.find(',');
-    if (trimmed(opt_in.substr(0, comma)) == "messaging/dup") return true;
+    if (trimmed(opt_in.substr(0, comma)) == token) return true;
     if (comma == std::string_view::npos) return false;
     opt_in.remove_prefix(comma + 1);
   }

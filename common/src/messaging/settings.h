@@ -1,4 +1,4 @@
-// What messaging modules read from their options and from the environment in the same way.
+// What modules read from their options and from the environment in the same way.
 //
 // Only parse_server() throws, for lack of memory. Any thread.
 #pragma once
@@ -20,8 +20,8 @@ struct ServerAddress {
 // empty host.
 ServerAddress parse_server(std::string_view text, std::uint16_t default_port);
 
-// Whether OTEL_SEMCONV_STABILITY_OPT_IN asks for the old messaging attribute names beside the new ones.
-bool wants_old_names(std::string_view opt_in) noexcept;
+// Whether OTEL_SEMCONV_STABILITY_OPT_IN asks for the old attribute names of an area beside the new ones.
+bool wants_old_names(std::string_view opt_in, std::string_view token = "messaging/dup") noexcept;
 
 // The variable's value, empty when it is not set. Valid until somebody changes the environment.
 std::string_view environment(const char* name) noexcept;

@@ -93,6 +93,11 @@ inline constexpr AttributeKey<std::string_view> db_client_connection_state{"db.c
 inline constexpr AttributeKey<std::int64_t> midtrace_aggregated_count{"midtrace.aggregated.count"};
 inline constexpr AttributeKey<double> midtrace_db_pool_wait_time{"midtrace.db.pool.wait_time"};
 
+// Redis.
+inline constexpr AttributeKey<bool> midtrace_redis_aborted{"midtrace.redis.aborted"};
+inline constexpr AttributeKey<std::int64_t> midtrace_redis_cluster_slot{"midtrace.redis.cluster.slot"};
+inline constexpr AttributeKey<std::string_view> midtrace_redis_cluster_node{"midtrace.redis.cluster.node"};
+
 // General.
 inline constexpr AttributeKey<std::string_view> error_type{"error.type"};
 inline constexpr AttributeKey<std::string_view> server_address{"server.address"};
