@@ -107,6 +107,8 @@ class OnRedis : public Base {
 
 class RedisTraced : public OnRedis<Recording> {
  protected:
+  // For trees whose spans are to be in the order of their start: the recorder's own clock stands still.
+  void use_real_clock() { start_recorder({.real_clock = true}); }
   // The tree without what differs from run to run.
   std::string tree(testing::TreeOptions options = {}) {
     options.masked["server.port"] = "PORT";

@@ -55,14 +55,14 @@ struct RedisUser {
 };
 
 struct RedisOptions {
-  std::string password;                     // of the user `default`; empty: none is asked for
-  std::optional<RedisUser> user;            // besides `default`
-  std::optional<int> max_clients;           // the connections that command() makes count while it runs
-  std::optional<std::size_t> max_memory;    // bytes
-  std::string max_memory_policy;            // `allkeys-lru`; empty: noeviction
-  bool cluster = false;                     // without slots, so that it answers CLUSTERDOWN
-  std::vector<std::string> configuration;   // more lines for redis.conf, which win
-  std::chrono::seconds start_deadline{30};  // from the start of the process to the first answer
+  std::string password = {};                 // of the user `default`; empty: none is asked for
+  std::optional<RedisUser> user = {};        // besides `default`
+  std::optional<int> max_clients = {};       // the connections that command() makes count while it runs
+  std::optional<std::size_t> max_memory{};   // bytes
+  std::string max_memory_policy = {};        // `allkeys-lru`; empty: noeviction
+  bool cluster = false;                      // without slots, so that it answers CLUSTERDOWN
+  std::vector<std::string> configuration{};  // more lines for redis.conf, which win
+  std::chrono::seconds start_deadline{30};   // from the start of the process to the first answer
 };
 
 class RedisServer {
