@@ -19,8 +19,8 @@ constexpr std::size_t most_procedure_bytes = most_name_bytes;
 constexpr char small(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 bool same_name(std::string_view one, std::string_view two) noexcept {
-  return std::equal(one.begin(), one.end(), two.begin(), two.end(),
-                    [](char a, char b) { return small(a) == small(b); });
+  return one == two || std::equal(one.begin(), one.end(), two.begin(), two.end(),
+                                  [](char a, char b) { return small(a) == small(b); });
 }
 
 // Without memory it is empty.

@@ -158,7 +158,7 @@ int Client::append_command_argv(int argc, const char** argv, const std::size_t* 
 int Client::append_formatted_command(const char* command, std::size_t size) noexcept {
   if (context_ == nullptr) return REDIS_ERR;
   if (session_ == nullptr) return redisAppendFormattedCommand(context_, command, size);
-  return session_->append({command, size});
+  return session_->append_unread({command, size});
 }
 
 int Client::get_reply(void** reply) noexcept {

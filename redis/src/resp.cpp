@@ -81,6 +81,17 @@ std::optional<Command> read_command(std::string_view bytes) noexcept {
   return command;
 }
 
+std::optional<Command> formatted_command(std::string_view bytes) noexcept {
+  std::string_view rest = bytes;
+  const std::optional<std::size_t> argc = take_length(rest, '*');
+  if (!argc || *argc == 0) return std::nullopt;
+  Command command;
+  command.argc_ = *argc;
+  command.first_ = rest.data();
+  command.bytes_ = bytes;
+  return command;
+}
+
 }  // namespace detail
 }  // namespace redis
 }  // namespace v1

@@ -55,6 +55,7 @@ class Command {
 
  private:
   friend class CommandReader;
+  friend std::optional<Command> formatted_command(std::string_view bytes) noexcept;
   std::string_view bytes_;
   const char* first_ = nullptr;
   std::size_t argc_ = 0;
@@ -76,6 +77,10 @@ class CommandReader {
 
 // The only command of a buffer; none when it is malformed or has another one.
 std::optional<Command> read_command(std::string_view bytes) noexcept;
+
+// The same of a buffer that redisFormatCommand has just made, and that therefore need not be read: none for
+// `*0`, which has no arguments. In a time that does not depend on their number.
+std::optional<Command> formatted_command(std::string_view bytes) noexcept;
 
 }  // namespace detail
 }  // namespace redis

@@ -254,7 +254,7 @@ void* Session::single(const Command& command, const CommandPolicy* policy) noexc
 }
 
 void* Session::command(std::string_view formatted) noexcept {
-  const std::optional<Command> read = read_command(formatted);
+  const std::optional<Command> read = formatted_command(formatted);
   const bool waits = (context_->flags & REDIS_BLOCK) != 0;
   if (read && tracking_ && waits && batches_.empty()) {
     const CommandPolicy* const policy = policy_of(read->arguments());
@@ -271,13 +271,22 @@ int Session::append(std::string_view formatted) noexcept {
   const int status = redisAppendFormattedCommand(context_, formatted.data(), formatted.size());
   if (status != REDIS_OK || !tracking_) return status;
   const KeptErrno kept;
-  CommandReader reader(formatted);
+  // Of an empty format hiredis makes `*0`, to which there is no reply.
+  if (const std::optional<Command> command = formatted_command(formatted))
+    track(*command, policy_of(command->arguments()));
+  return status;
+}
+
+int Session::append_unread(std::string_view bytes) noexcept {
+  const int status = redisAppendFormattedCommand(context_, bytes.data(), bytes.size());
+  if (status != REDIS_OK || !tracking_) return status;
+  const KeptErrno kept;
+  CommandReader reader(bytes);
   while (const std::optional<Command> command = reader.next()) {
     track(*command, policy_of(command->arguments()));
     if (!tracking_) return status;
   }
-  // hiredis makes `*0` of an empty format, to which there is no reply.
-  if (reader.malformed() && formatted != "*0\r\n") {
+  if (reader.malformed()) {
     report(Severity::warning, "redis.append_formatted_command",
            "A Redis connection is not traced any further, because append_formatted_command() was given "
            "something else than whole commands, and it is not known how many replies there will be.");

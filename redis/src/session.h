@@ -39,8 +39,10 @@ class Session {
 
   // What redisCommand() returns, for a command that hiredis has formatted.
   void* command(std::string_view formatted) noexcept;
-  // What redisAppendFormattedCommand() returns; of one or more commands.
+  // What redisAppendFormattedCommand() returns: of a command that hiredis has formatted, and of whatever the
+  // application wants to have sent.
   int append(std::string_view formatted) noexcept;
+  int append_unread(std::string_view bytes) noexcept;
   // What redisGetReply() returns.
   int get_reply(void** reply) noexcept;
 

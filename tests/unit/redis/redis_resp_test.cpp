@@ -17,6 +17,7 @@ namespace {
 using redis::detail::Arguments;
 using redis::detail::Command;
 using redis::detail::CommandReader;
+using redis::detail::formatted_command;
 using redis::detail::read_command;
 using namespace std::string_view_literals;
 
@@ -152,6 +153,20 @@ TEST(RedisResp, NothingIsAllocated) {
     total += left.take().size();
   EXPECT_EQ(test::allocations_of_this_thread() - before, 0u);
   EXPECT_EQ(total, 80'000u);
+}
+
+TEST(RedisResp, WhatHiredisFormatsNeedNotBeRead) {
+  char* bytes = nullptr;
+  const int size = redisFormatCommand(&bytes, "SET %s %b", "k", "a\0b", std::size_t{3});
+  ASSERT_GT(size, 0);
+  const auto command = formatted_command({bytes, static_cast<std::size_t>(size)});
+  ASSERT_TRUE(command);
+  EXPECT_EQ(command->argc(), 3U);
+  EXPECT_EQ(command->argument(0), "SET");
+  EXPECT_EQ(command->argument(2), std::string_view("a\0b", 3));
+  EXPECT_EQ(command->bytes(), std::string_view(bytes, static_cast<std::size_t>(size)));
+  redisFreeCommand(bytes);
+  EXPECT_FALSE(formatted_command("*0\r\n"));
 }
 
 }  // namespace
