@@ -112,9 +112,12 @@ const redisReply* Session::readable(void* reply) const noexcept {
 }
 
 std::string_view Session::failure(int error_before, int error_number) noexcept {
-  // A context that has failed fails ever after, for the same reason.
-  if (error_before == 0 || last_failure_.empty())
+  // A context that has failed fails ever after, for the same reason; errno is no longer of it.
+  if (error_before == 0) {
     last_failure_ = connection_error_name(context_->err, error_number);
+  } else if (last_failure_.empty()) {
+    last_failure_ = connection_error_name(context_->err, 0);
+  }
   return last_failure_;
 }
 

@@ -85,5 +85,36 @@ TEST_F(RedisAllocations, ASampledCommandAllocatesOnlyForThePoolOfRecords) {
   EXPECT_LE(traced, allocations([&] { hiredis_single(bare.get()); }) + rounds / 4);
 }
 
+TEST_F(RedisAllocations, APipelineOfManyCommandsAllocatesNothingForEachOfThem) {
+  constexpr int commands = 100000;
+  const auto count = [](const std::function<void()>& work) {
+    const std::uint64_t before = allocations_of_this_thread();
+    work();
+    return allocations_of_this_thread() - before;
+  };
+  const RedisContext bare = connect();
+  const std::uint64_t hiredis = count([&] {
+    for (int i = 0; i < commands; ++i)
+      redisAppendCommand(bare.get(), "SET key-%d %s", i, "value");
+    for (int i = 0; i < commands; ++i) {
+      void* reply = nullptr;
+      ASSERT_EQ(redisGetReply(bare.get(), &reply), REDIS_OK);
+      freeReplyObject(reply);
+    }
+  });
+  Client redis(connect().release());
+  const std::uint64_t traced = count([&] {
+    for (int i = 0; i < commands; ++i)
+      redis.append_command("SET key-%d %s", i, "value");
+    for (int i = 0; i < commands; ++i) {
+      Reply reply;
+      ASSERT_EQ(redis.get_reply(reply), REDIS_OK);
+    }
+  });
+  // How often the buffers for reading grow depends on how the replies arrive.
+  EXPECT_LE(traced, hiredis + commands / 100);
+  EXPECT_EQ(recorder_->spans().size(), 1U);
+}
+
 }  // namespace
 }  // namespace midtrace::test

@@ -255,6 +255,16 @@ AUTH CLIENT
 )");
 }
 
+TEST_F(RedisClient, AServerThatIsFullSaysSo) {
+  const std::unique_ptr<RedisServer> full = start_server({.max_clients = 1});
+  const RedisContext first = connect(*full);
+  ASSERT_EQ(ask(first, {"GET", "k"}), "(nil)");
+  Client redis(connect(*full).release());
+  redis.command("GET k");
+  // It may have closed the connection before it read the command.
+  EXPECT_THAT(only_span().attribute("error.type"), ::testing::AnyOf("ERR", "REDIS_ERR_IO", "REDIS_ERR_EOF"));
+}
+
 TEST_F(RedisClient, StoredProceduresAreNamed) {
   Client redis = client();
   const Reply loaded = redis.command("SCRIPT LOAD %s", "return 1");
@@ -356,6 +366,7 @@ TEST_F(RedisClient, AContextInErrorOrNoneIsBorne) {
   const std::uint16_t port = server_->port();
   server_->stop();
   Client refused(redisConnect(RedisServer::kHost, port));
+  errno = EAGAIN;  // of something else
   EXPECT_EQ(refused.command("GET k"), nullptr);
   const testing::OwnedSpan span = only_span();
   EXPECT_EQ(span.attribute("error.type"), "REDIS_ERR_IO");
