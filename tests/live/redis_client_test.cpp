@@ -341,8 +341,8 @@ BLPOP CLIENT
 
 TEST_F(RedisClient, AnAnswerThatIsNoRedisIsAProtocolError) {
   Client redis = client();
-  EXPECT_EQ(redis.command("HELLO 3"), nullptr);  // hiredis 0.14 does not know what comes
-  if (redis.get()->err == 0) GTEST_SKIP() << "this hiredis knows RESP3";
+  // hiredis 0.14 does not know what comes.
+  if (redis.command("HELLO 3") != nullptr) GTEST_SKIP() << "this hiredis knows RESP3";
   EXPECT_EQ(only_span().attribute("error.type"), "REDIS_ERR_PROTOCOL");
 }
 
