@@ -1,5 +1,6 @@
 #include <midtrace/redis/client.h>
 
+#include <cstdint>
 #include <string_view>
 #include <utility>
 
@@ -7,6 +8,7 @@
 
 #include <midtrace/trace/counters.h>
 #include <midtrace/trace/instrumentation.h>
+#include <midtrace/trace/tracer.h>
 
 namespace midtrace {
 inline namespace v1 {
@@ -50,6 +52,13 @@ Client::Client(redisContext* context, Options options) noexcept : context_(conte
   }
 }
 
+Client Client::connect(FunctionRef<redisContext*()> make, Options options) {
+  const std::uint64_t start_tick = options.connect_spans ? current_tick() : 0;
+  Client made(make(), std::move(options));
+  if (made.session_ != nullptr) made.session_->connected(start_tick);
+  return made;
+}
+
 Client::~Client() { close(); }
 
 Client::Client(Client&& other) noexcept
@@ -76,10 +85,9 @@ redisContext* Client::release() noexcept {
 
 int Client::reconnect() noexcept {
   if (context_ == nullptr) return REDIS_ERR;
-  if (session_ != nullptr) session_->close();
-  const int status = redisReconnect(context_);
-  if (session_ != nullptr) session_->reconnected();
-  return status;
+  if (session_ == nullptr) return redisReconnect(context_);
+  session_->close();
+  return session_->reconnect();
 }
 
 void* Client::raw_vcommand(const char* format, va_list arguments) noexcept {

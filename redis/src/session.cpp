@@ -150,8 +150,8 @@ std::span<const Attribute> Session::attributes_of(const Described& described) {
     attributes_.push_back({key, value});
   };
   put(semconv::db_system_name, StaticString("redis"));
-  put(semconv::db_operation_name, described.operation);
-  const bool in_database = described.in_one_database && database_ >= 0;
+  if (!described.operation.empty()) put(semconv::db_operation_name, described.operation);
+  const bool in_database = described.in_one_database && database_ >= 0 && !described.operation.empty();
   if (in_database) {
     const auto end =
         std::to_chars(database_text_.data(), database_text_.data() + database_text_.size(), database_).ptr;
@@ -173,7 +173,7 @@ std::span<const Attribute> Session::attributes_of(const Described& described) {
   }
   if (options_.old_names) {
     put(semconv::deprecated_db_system, StaticString("redis"));
-    put(semconv::deprecated_db_operation, described.operation);
+    if (!described.operation.empty()) put(semconv::deprecated_db_operation, described.operation);
     if (!described.text.empty()) put(semconv::deprecated_db_statement, described.text);
     if (in_database) put(semconv::deprecated_db_redis_database_index, database_);
   }
@@ -489,11 +489,31 @@ void Session::close() noexcept {
   changes_.clear();
 }
 
-void Session::reconnected() noexcept {
+void Session::connected(std::uint64_t start_tick) noexcept {
+  const KeptErrno kept;
+  Context ambient;
+  if (!options_.user.connect_spans || !wants_span(ambient)) return;
+  const auto describe = [&]() -> std::span<const Attribute> { return attributes_of({}); };
+  Span span = options_.tracer.start(
+      "connect",
+      {.kind = SpanKind::client, .parent = &ambient, .start_tick = start_tick, .lazy_attributes = describe});
+  if (!span.recording()) return;
+  run_hook(options_.user.on_start, span, {.operation = "connect"});
+  if (context_->err == 0 && too_short(start_tick)) return span.discard();
+  if (context_->err != 0) span.set_error(connection_error_name(context_->err, kept.number()));
+  run_hook(options_.user.on_finish, span, {.operation = "connect"});
+}
+
+int Session::reconnect() noexcept {
+  const std::uint64_t start_tick = options_.user.connect_spans ? current_tick() : 0;
+  const int status = redisReconnect(context_);
+  const KeptErrno kept;
   tracking_ = true;
   last_failure_ = {};
   database_ = 0;
   set_peer();
+  connected(start_tick);
+  return status;
 }
 
 }  // namespace detail

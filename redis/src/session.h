@@ -48,7 +48,10 @@ class Session {
 
   // The connection is given up: what is open ends, and is lost.
   void close() noexcept;
-  void reconnected() noexcept;
+  // What redisReconnect() returns.
+  int reconnect() noexcept;
+  // Connecting began then, and is over.
+  void connected(std::uint64_t start_tick) noexcept;
 
  private:
   // A SELECT or RESET outside of transactions, until its reply is there.
@@ -58,7 +61,7 @@ class Session {
   };
   // What attributes_of() is told; views need to live only for the start of the span.
   struct Described {
-    std::string_view operation;
+    std::string_view operation = {};  // empty: no command, and so in no database
     std::string_view text = {};
     std::string_view procedure = {};
     std::uint64_t batch_size = 1;  // 1: no batch

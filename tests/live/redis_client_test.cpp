@@ -529,6 +529,37 @@ TEST_F(RedisClient, TextsCanBeLeftOutOrCut) {
   EXPECT_EQ(only_span().attribute("db.query.text"), "DEL " + key + " ...");
 }
 
+TEST_F(RedisClient, ConnectingHasASpanWhereItIsAskedFor) {
+  use_real_clock();
+  const auto connect_to_it = [this] { return redisConnect(RedisServer::kHost, server_->port()); };
+  Client quiet = Client::connect(connect_to_it);
+  ASSERT_EQ(quiet.reconnect(), REDIS_OK);
+  EXPECT_THAT(names(), ElementsAre());
+  Client redis = Client::connect(connect_to_it, {.connect_spans = true});
+  EXPECT_EQ(shown(redis.command("GET k")), "(nil)");
+  server_->stop();
+  EXPECT_EQ(redis.reconnect(), REDIS_ERR);
+  EXPECT_EQ(tree({.without = {"network.peer.address", "network.peer.port"}}), R"(
+connect CLIENT
+  db.system.name = redis
+  server.address = 127.0.0.1
+  server.port = PORT
+GET CLIENT
+  db.namespace = 0
+  db.operation.name = GET
+  db.query.text = GET k
+  db.system.name = redis
+  server.address = 127.0.0.1
+  server.port = PORT
+connect CLIENT
+  status ERROR
+  db.system.name = redis
+  error.type = REDIS_ERR_IO
+  server.address = 127.0.0.1
+  server.port = PORT
+)");
+}
+
 TEST_F(RedisClient, HooksSeeTheSpanAndTheReplyAndMayThrow) {
   std::vector<std::string> seen;
   Client redis = client({.on_start =

@@ -41,6 +41,8 @@ TEST(MessagingOldNames, OnlyTheDupTokenAsksForThem) {
   EXPECT_FALSE(wants_old_names(""));
   EXPECT_FALSE(wants_old_names("messaging"));
   EXPECT_FALSE(wants_old_names("database/dup"));
+  EXPECT_TRUE(wants_old_names("messaging, database/dup", "database/dup"));
+  EXPECT_FALSE(wants_old_names("messaging/dup,database", "database/dup"));
   EXPECT_FALSE(wants_old_names("messaging/dupe"));
 }
 

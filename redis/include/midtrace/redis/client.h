@@ -32,6 +32,7 @@
 #include <cstddef>
 #include <memory>
 
+#include <midtrace/context/function_ref.h>
 #include <midtrace/redis/library.h>
 #include <midtrace/redis/options.h>
 
@@ -51,6 +52,9 @@ using Reply = std::unique_ptr<redisReply, FreeReply>;
 class Client {
  public:
   explicit Client(redisContext* context, Options options = {}) noexcept;
+  // Made of the context that `make` gives: `Client::connect([] { return redisConnect("localhost", 6379); })`.
+  // As the constructor, but connecting has its span (Options::connect_spans). What `make` throws is thrown.
+  static Client connect(FunctionRef<redisContext*()> make, Options options = {});
   ~Client();
   Client(Client&& other) noexcept;
   Client& operator=(Client&& other) noexcept;

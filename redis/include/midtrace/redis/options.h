@@ -27,7 +27,7 @@ namespace redis {
 
 // What a hook is told beside the span. The view is valid during the call.
 struct Call {
-  std::string_view operation;  // db.operation.name: `GET`, `PIPELINE SET`, `MULTI`
+  std::string_view operation;  // db.operation.name: `GET`, `PIPELINE SET`, `MULTI`; `connect`
   std::uint64_t commands = 1;  // of a pipeline or transaction, without MULTI and EXEC
   // When a command finishes that was sent on its own. Null where no reply came, and where the connection's
   // reader does not make redisReply. Not to be kept.
@@ -48,6 +48,8 @@ struct Options {
   std::vector<std::string> ignored_commands = {"PING"};
   // Spans that took less are not exported, unless they failed. Zero: all are.
   std::chrono::nanoseconds minimum_duration{0};
+  // CLIENT spans `connect` for Client::connect() and reconnect().
+  bool connect_spans = false;
   // db.query.text, with `?` for all values (README.md says what is shown).
   bool capture_text = true;
   // Longer texts are cut, between arguments or between the commands of a pipeline. From 64 to 65536.
