@@ -104,21 +104,7 @@ Carried take_in(const Endpoint& endpoint, const Destination& destination,
   if (destination.unpropagated()) incoming = IncomingContext::ignore;
   Context& creation = carried.creation;
   carried.print = messaging::fingerprint(creation.span, incoming);
-  switch (incoming) {
-    case IncomingContext::continue_trace:
-      break;
-    case IncomingContext::restart:
-      // It can be linked; its decision is not followed, and without ids there is nothing but that.
-      if (creation.span.valid()) {
-        creation.span.flags.bits |= TraceFlags::deferred_bit;
-      } else {
-        creation.span = SpanContext();
-      }
-      break;
-    case IncomingContext::ignore:
-      creation = Context();
-      break;
-  }
+  messaging::let_in(incoming, creation);
   creation.baggage =
       messaging::allowed_baggage(endpoint.options().user.baggage_keys, std::move(creation.baggage));
   return carried;

@@ -23,21 +23,7 @@ Delivery take_in(const Client& client, const rd_kafka_message_t* message) noexce
   }
   Context& creation = delivery.creation;
   delivery.print = messaging::fingerprint(creation.span, incoming);
-  switch (incoming) {
-    case IncomingContext::continue_trace:
-      break;
-    case IncomingContext::restart:
-      // It can be linked; its decision is not followed, and without ids there is nothing but that.
-      if (creation.span.valid()) {
-        creation.span.flags.bits |= TraceFlags::deferred_bit;
-      } else {
-        creation.span = SpanContext();
-      }
-      break;
-    case IncomingContext::ignore:
-      creation = Context();
-      break;
-  }
+  messaging::let_in(incoming, creation);
   creation.baggage =
       messaging::allowed_baggage(client.options().user.baggage_keys, std::move(creation.baggage));
   return delivery;

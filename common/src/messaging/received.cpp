@@ -9,6 +9,24 @@ namespace midtrace {
 inline namespace v1 {
 namespace messaging {
 
+void let_in(IncomingContext incoming, Context& received) noexcept {
+  switch (incoming) {
+    case IncomingContext::continue_trace:
+      break;
+    case IncomingContext::restart:
+      // It can be linked; its decision is not followed, and without ids there is nothing but that.
+      if (received.span.valid()) {
+        received.span.flags.bits |= TraceFlags::deferred_bit;
+      } else {
+        received.span = SpanContext();
+      }
+      break;
+    case IncomingContext::ignore:
+      received = Context();
+      break;
+  }
+}
+
 bool RecentContexts::contains(std::uint64_t print) const noexcept {
   return print != 0 && std::find(prints_.begin(), prints_.end(), print) != prints_.end();
 }

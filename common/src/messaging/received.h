@@ -13,6 +13,7 @@
 #include <memory>
 #include <span>
 
+#include <midtrace/context/context.h>
 #include <midtrace/context/span_context.h>
 #include <midtrace/propagation/incoming.h>
 
@@ -28,6 +29,10 @@ inline std::uint64_t fingerprint(const SpanContext& context,
   mixed = (mixed ^ (mixed >> 29U) ^ context.trace_id.high) * 0xBF58476D1CE4E5B9U;
   return (mixed & ~std::uint64_t{3}) | (static_cast<std::uint64_t>(incoming) + 1);
 }
+
+// What is left of a received context, and its baggage, where the receiver treats it so. Its fingerprint is
+// taken before.
+void let_in(IncomingContext incoming, Context& received) noexcept;
 
 // For hash tables of what comes from outside: whoever chose the values cannot know where they go.
 inline std::uint64_t seeded_hash(std::uint64_t value, std::uint64_t seed) noexcept {
