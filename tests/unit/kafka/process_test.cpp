@@ -292,7 +292,9 @@ TEST_F(KafkaProcessSpan, IsEndedByTheCollectorWhenItsClientIsGone) {
 
 TEST_F(KafkaProcessSpan, ThatAreAbandonedTogetherAreMoreThanAQueueHolds) {
   constexpr std::size_t many = 3000;
-  make_client({.process_timeout = 1ms});
+  // Long enough to start them all: a thread that starts one also ends some that are abandoned, and its own
+  // queue may fill up where the collector is kept waiting.
+  make_client({.process_timeout = 300ms});
   std::vector<ProcessSpan> lost;
   for (std::size_t i = 0; i < many; ++i)
     lost.push_back(process().detach());
