@@ -85,10 +85,8 @@ void skip_injection() noexcept {
   count(Counter::injection_skipped);
   report(Severity::warning, "amqp.injection_skipped",
          "A RabbitMQ message was sent without trace context, because its header frame would have grown "
-         "beyond the "
-         "connection's frame size, or has a field that rabbitmq-c cannot encode; raise frame_max at login to "
-         "trace "
-         "such messages.");
+         "beyond the connection's frame size, or has a field that rabbitmq-c cannot encode; raise frame_max "
+         "at login to trace such messages.");
 }
 
 // Sends the message with this context; without it where it does not fit.

@@ -88,8 +88,7 @@ struct Options {
   // Also a `receive` span for a consume_message() or basic_get() that returned no message.
   bool empty_receives = false;
   // CLIENT spans for declare, bind, qos, purge, delete, open, close and their like, named as the protocol
-  // does
-  // (`queue.declare orders`).
+  // does (`queue.declare orders`).
   bool channel_spans = false;
   // messaging.message.body.size.
   bool capture_body_size = false;
